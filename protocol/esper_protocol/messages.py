@@ -1,0 +1,289 @@
+"""Messages: handshake, requests and responses (SPEC.md, "Handshake" and "Requests").
+
+A request is ``["request", id, body]``; the answer is ``["response", id, result]`` or ``["error", id, code,
+message, hint]`` with the same id. Bodies and results are arrays that begin with their kind.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from esper_protocol.events import Event, UnknownBody
+from esper_protocol.records import BoardRecord, CoredumpRecord, DaemonRecord
+
+ErrorCode = Literal[
+    "bad_request",
+    "unsupported",
+    "incompatible_version",
+    "unknown_board",
+    "unknown_coredump",
+    "permission",
+    "absent",
+    "busy",
+    "capturing",
+    "limit",
+    "failed",
+    "timed_out",
+]
+
+# Handshake ---------------------------------------------------------------------------------------------
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
+    """The first message of a client. ``oldest_protocol`` … ``protocol`` is the range it understands."""
+
+    protocol: int
+    oldest_protocol: int
+    software: str
+    capabilities: list[str] = []
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag="welcome"):
+    """The first message of a daemon; ``capabilities`` are the kinds of requests it understands."""
+
+    protocol: int
+    oldest_protocol: int
+    software: str
+    capabilities: list[str] = []
+
+
+# Requests ----------------------------------------------------------------------------------------------
+
+
+class ListBoards(msgspec.Struct, frozen=True, array_like=True, tag="list_boards"):
+    """Answer: Boards."""
+
+
+class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag="subscribe"):
+    """Asks for events of one board. Answer: Subscribed, then the events, in order.
+
+    Where it starts: after position ``after``; else with the first event at or after ``since`` (ns); else with
+    the last ``last_lines`` lines; else at the present. With ``follow`` false it ends at the present, which a
+    ``history_end`` message says. ``interactive`` asks for the write lease if nobody has it.
+    """
+
+    board: str
+    after: int | None = None
+    since: int | None = None
+    last_lines: int | None = None
+    follow: bool = True
+    interactive: bool = False
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, array_like=True, tag="unsubscribe"):
+    """Answer: Done."""
+
+    board: str
+
+
+class TakeWriter(msgspec.Struct, frozen=True, array_like=True, tag="take_writer"):
+    """Asks for the write lease, if need be from its holder. Answer: Done, or ``busy`` with the holder's name."""
+
+    board: str
+    steal: bool = False
+
+
+class ReleaseWriter(msgspec.Struct, frozen=True, array_like=True, tag="release_writer"):
+    """Gives the write lease back. Answer: Done."""
+
+    board: str
+
+
+class Send(msgspec.Struct, frozen=True, array_like=True, tag="send"):
+    """Writes bytes to the board. Answer: Done once the port took them."""
+
+    board: str
+    data: bytes
+
+
+class Reset(msgspec.Struct, frozen=True, array_like=True, tag="reset"):
+    """Pulses the control lines. Answer: Done."""
+
+    board: str
+    bootloader: bool = False
+
+
+class Break(msgspec.Struct, frozen=True, array_like=True, tag="break"):
+    """Sends a break condition. Answer: Done."""
+
+    board: str
+    duration_s: float = 0.25
+
+
+class AddNote(msgspec.Struct, frozen=True, array_like=True, tag="add_note"):
+    """Writes a remark into the journal. Answer: Done."""
+
+    board: str
+    text: str
+
+
+class ListCoredumps(msgspec.Struct, frozen=True, array_like=True, tag="list_coredumps"):
+    """Answer: Coredumps, oldest first; of one board, or (null) of all."""
+
+    board: str | None = None
+
+
+class CoredumpInfo(msgspec.Struct, frozen=True, array_like=True, tag="coredump_info"):
+    """Answer: CoredumpDetails."""
+
+    id: str
+
+
+class ReadCoredumpFile(msgspec.Struct, frozen=True, array_like=True, tag="read_coredump_file"):
+    """Reads a part of one file of a dump's folder, named as in CoredumpDetails. Answer: FileData."""
+
+    id: str
+    name: str
+    offset: int
+
+
+class AbortCapture(msgspec.Struct, frozen=True, array_like=True, tag="abort_capture"):
+    """Ends the capture that is under way; what arrived is kept. Answer: Done, or ``failed`` if there is none."""
+
+    board: str
+
+
+class PinCoredump(msgspec.Struct, frozen=True, array_like=True, tag="pin_coredump"):
+    """Keeps a dump out of retention, or (false) gives it back. Answer: Done."""
+
+    id: str
+    pinned: bool = True
+
+
+class RemoveCoredump(msgspec.Struct, frozen=True, array_like=True, tag="remove_coredump"):
+    """Deletes a dump's folder; a pinned one needs ``force``. Answer: Done."""
+
+    id: str
+    force: bool = False
+
+
+class PruneCoredumps(msgspec.Struct, frozen=True, array_like=True, tag="prune_coredumps"):
+    """Applies retention now; ``keep`` lowers the number kept for each board. Answer: Removed."""
+
+    board: str | None = None
+    keep: int | None = None
+
+
+RequestBody: TypeAlias = (
+    ListBoards
+    | Subscribe
+    | Unsubscribe
+    | TakeWriter
+    | ReleaseWriter
+    | Send
+    | Reset
+    | Break
+    | AddNote
+    | ListCoredumps
+    | CoredumpInfo
+    | ReadCoredumpFile
+    | AbortCapture
+    | PinCoredump
+    | RemoveCoredump
+    | PruneCoredumps
+)
+
+
+class Request(msgspec.Struct, frozen=True, array_like=True, tag="request"):
+    """The envelope of a request; the client chooses ids, each of them once in a connection."""
+
+    id: int
+    body: RequestBody
+
+
+# Responses ---------------------------------------------------------------------------------------------
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+    """It was done."""
+
+
+class Boards(msgspec.Struct, frozen=True, array_like=True, tag="boards"):
+    """The daemon and its boards."""
+
+    daemon: DaemonRecord
+    boards: list[BoardRecord]
+
+
+class Subscribed(msgspec.Struct, frozen=True, array_like=True, tag="subscribed"):
+    """Events follow; the first has a position of at least ``next_seq``. ``writer`` holds the write lease now."""
+
+    next_seq: int
+    viewer: int
+    writer: str | None
+    is_writer: bool
+
+
+class Coredumps(msgspec.Struct, frozen=True, array_like=True, tag="coredumps"):
+    """Stored core dumps, oldest first."""
+
+    coredumps: list[CoredumpRecord]
+
+
+class CoredumpFile(msgspec.Struct, frozen=True, array_like=True):
+    """A file in a dump's folder."""
+
+    name: str
+    size_bytes: int
+
+
+class CoredumpDetails(msgspec.Struct, frozen=True, array_like=True, tag="coredump_details"):
+    """Everything about one dump; ``report`` is the decode report as JSON text, when there is one."""
+
+    record: CoredumpRecord
+    files: list[CoredumpFile]
+    report: str | None = None
+
+
+class FileData(msgspec.Struct, frozen=True, array_like=True, tag="file_data"):
+    """A part of a file; ``last`` when it reaches the end."""
+
+    data: bytes
+    last: bool
+
+
+class Removed(msgspec.Struct, frozen=True, array_like=True, tag="removed"):
+    """The dumps that retention deleted."""
+
+    ids: list[str]
+
+
+Result: TypeAlias = Done | Boards | Subscribed | Coredumps | CoredumpDetails | FileData | Removed
+
+
+class Response(msgspec.Struct, frozen=True, array_like=True, tag="response"):
+    """The answer to the request of this id."""
+
+    id: int
+    result: Result
+
+
+class ErrorResponse(msgspec.Struct, frozen=True, array_like=True, tag="error"):
+    """The request of this id failed; id 0 concerns the connection itself, which is closed after it."""
+
+    id: int
+    code: ErrorCode | str
+    message: str
+    hint: str | None = None
+
+
+class HistoryEnd(msgspec.Struct, frozen=True, array_like=True, tag="history_end"):
+    """A subscription without ``follow`` has sent all there was; the next event would get ``next_seq``."""
+
+    board: str
+    next_seq: int
+
+
+class UnknownEvent(msgspec.Struct, frozen=True):
+    """An event of a kind that this side does not know; the envelope is complete."""
+
+    seq: int
+    at: int
+    board: str
+    generation: int
+    boot: int
+    body: UnknownBody
+
+
+ClientMessage: TypeAlias = Hello | Request
+ServerMessage: TypeAlias = Welcome | Response | ErrorResponse | HistoryEnd | Event
