@@ -146,6 +146,7 @@ class App(msgspec.Struct, frozen=True, array_like=True, tag="app"):
     elf_sha256: str | None
     first_seq: int
     last_seq: int
+    chip: str | None = None
 
 
 class Panic(msgspec.Struct, frozen=True, array_like=True, tag="panic"):
