@@ -5,13 +5,14 @@ from typing import Final, TypeAlias
 import msgspec
 
 from esper_protocol import events, messages
-from esper_protocol.errors import RemoteProtocolError
+from esper_protocol.errors import LocalProtocolError, RemoteProtocolError
 from esper_protocol.events import Event, UnknownBody
 from esper_protocol.framing import encode_frame
 from esper_protocol.messages import (
     ClientMessage,
     ErrorResponse,
     Request,
+    RequestId,
     ServerMessage,
     UnknownEvent,
 )
@@ -44,6 +45,16 @@ REQUEST_KINDS: Final = _kinds(messages.RequestBody)
 _SERVER_KINDS: Final = _kinds(ServerMessage)
 
 
+# What msgspec raises for bytes from a peer: text that is not UTF-8 and deep nesting have errors of their own.
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Kind(msgspec.Struct, frozen=True, array_like=True):
+    """What every message and body begins with; the rest is skipped without being built, whatever it is."""
+
+    kind: str
+
+
 class EventHead(msgspec.Struct, frozen=True, array_like=True, tag="event"):
     """The envelope of an event without its body, which is costly to decode when only the position matters."""
 
@@ -56,7 +67,7 @@ class EventHead(msgspec.Struct, frozen=True, array_like=True, tag="event"):
 
 
 class _RequestHead(msgspec.Struct, frozen=True, array_like=True, tag="request"):
-    id: int
+    id: RequestId
     body: msgspec.Raw
 
 
@@ -65,16 +76,21 @@ _server_message_decoder: Final[msgspec.msgpack.Decoder[ServerMessage]] = msgspec
 _client_message_decoder: Final[msgspec.msgpack.Decoder[ClientMessage]] = msgspec.msgpack.Decoder(ClientMessage)
 _event_head_decoder: Final = msgspec.msgpack.Decoder(EventHead)
 _request_head_decoder: Final = msgspec.msgpack.Decoder(_RequestHead)
-_any_decoder: Final = msgspec.msgpack.Decoder()
+_kind_decoder: Final = msgspec.msgpack.Decoder(_Kind)
 
 
 def encode_message(message: ClientMessage | ServerMessage) -> bytes:
     """Encodes a message as a frame, header included.
 
     Raises:
-        LocalProtocolError: it is larger than a frame may be.
+        LocalProtocolError: it is larger than a frame may be, or holds what MessagePack can't: text that is not
+            Unicode (a lone surrogate, as in a file name that is not UTF-8), an integer of more than 64 bits.
     """
-    return encode_frame(_encoder.encode(message))
+    try:
+        payload = _encoder.encode(message)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise LocalProtocolError(f"a message can't be encoded: {error}") from error
+    return encode_frame(payload)
 
 
 def _first_text(payload: bytes | msgspec.Raw) -> str:
@@ -84,14 +100,9 @@ def _first_text(payload: bytes | msgspec.Raw) -> str:
         RemoteProtocolError: *payload* is not an array that begins with text.
     """
     try:
-        value: object = _any_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RemoteProtocolError(f"a message is not valid MessagePack: {error}") from error
-    if isinstance(value, list) and value:
-        first: object = value[0]  # pyright: ignore[reportUnknownVariableType] - any MessagePack value may stand here
-        if isinstance(first, str):
-            return first
-    raise RemoteProtocolError("a message is not an array that begins with its kind")
+        return _kind_decoder.decode(payload).kind
+    except _UNDECODABLE as error:
+        raise RemoteProtocolError(f"a message is not a MessagePack array that begins with its kind: {error}") from error
 
 
 def decode_event_head(payload: bytes) -> EventHead:
@@ -102,7 +113,7 @@ def decode_event_head(payload: bytes) -> EventHead:
     """
     try:
         return _event_head_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNDECODABLE as error:
         raise RemoteProtocolError(f"not an event: {error}") from error
 
 
@@ -126,7 +137,7 @@ def decode_server_message(payload: bytes) -> ReceivedByClient:
     """
     try:
         return _server_message_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNDECODABLE as error:
         kind = _first_text(payload)
         if kind not in _SERVER_KINDS:
             return UnknownMessage(kind)
@@ -146,11 +157,11 @@ def decode_client_message(payload: bytes) -> ReceivedByServer:
     """
     try:
         return _client_message_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _UNDECODABLE as error:
         if _first_text(payload) == "request":
             try:
                 head = _request_head_decoder.decode(payload)
-            except msgspec.DecodeError as head_error:
+            except _UNDECODABLE as head_error:
                 raise RemoteProtocolError(f"a request is malformed: {head_error}") from error
             kind = _first_text(head.body)
             if kind not in REQUEST_KINDS:

@@ -1,7 +1,8 @@
 """The two ends of a connection, without I/O: bytes in, messages out, and the other way round.
 
-Rule: what may be sent or received when is decided here, by the table below, and nowhere else. After an error
-the connection is in state CLOSED for good.
+Rule: what may be sent or received when is decided here, by the table below, and nowhere else. After a
+breach of it, by either side, the connection is in state CLOSED for good. A message that can't be encoded (it is
+too large, say) is only refused and changes nothing.
 """
 
 import enum
@@ -122,12 +123,13 @@ class ClientConnection(_Connection):
         """The id and the bytes of a new request.
 
         Raises:
-            LocalProtocolError: the handshake is not over, or the request is too large.
+            LocalProtocolError: the handshake is not over, or the request is too large to send.
         """
         message = Request(self._next_id, body)
+        data = encode_message(message)
         self._pass(message, LocalProtocolError)
         self._next_id += 1
-        return message.id, encode_message(message)
+        return message.id, data
 
     def receive_data(self, data: bytes) -> list[ReceivedByClient]:
         """The messages that *data* completes.
@@ -171,8 +173,9 @@ class ServerConnection(_Connection):
         Raises:
             LocalProtocolError: it is not allowed in this state, or too large.
         """
+        data = encode_message(message)
         self._pass(message, LocalProtocolError)
-        return encode_message(message)
+        return data
 
     def receive_data(self, data: bytes) -> list[ReceivedByServer]:
         """The messages that *data* completes.

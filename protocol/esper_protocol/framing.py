@@ -24,8 +24,10 @@ def encode_frame(payload: bytes) -> bytes:
     """Puts the header before *payload*.
 
     Raises:
-        LocalProtocolError: the payload is larger than MAX_PAYLOAD_BYTES.
+        LocalProtocolError: the payload is empty or larger than MAX_PAYLOAD_BYTES.
     """
+    if not payload:
+        raise LocalProtocolError("an empty message can't be framed")
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise LocalProtocolError(f"a message of {len(payload)} bytes is over the limit of {MAX_PAYLOAD_BYTES} bytes")
     return HEADER.pack(len(payload), zlib.crc32(payload)) + payload
@@ -42,13 +44,15 @@ class FrameReader:
         """Returns the payloads that *data* completes, in order.
 
         Raises:
-            RemoteProtocolError: a frame announces more than the limit, or its checksum is wrong.
+            RemoteProtocolError: a frame announces nothing or more than the limit, or its checksum is wrong.
         """
         self._buffer += data
         payloads: list[bytes] = []
         start = 0
         while len(self._buffer) - start >= HEADER_BYTES:
             length, checksum = HEADER.unpack_from(self._buffer, start)
+            if length == 0:
+                raise RemoteProtocolError("an empty message was announced")
             if length > self._max_payload_bytes:
                 raise RemoteProtocolError(
                     f"a message of {length} bytes was announced; the limit is {self._max_payload_bytes} bytes"
@@ -75,7 +79,8 @@ def scan_frames(data: bytes | memoryview, start: int = 0) -> Iterator[tuple[int,
     while len(view) - start >= HEADER_BYTES:
         length, checksum = HEADER.unpack_from(view, start)
         end = start + HEADER_BYTES + length
-        if length > MAX_PAYLOAD_BYTES or end > len(view):
+        # After a power cut a file may end in zeros, and eight of them are a header with a right checksum.
+        if not 0 < length <= MAX_PAYLOAD_BYTES or end > len(view):
             return
         payload = bytes(view[start + HEADER_BYTES : end])
         if zlib.crc32(payload) != checksum:

@@ -4,7 +4,7 @@ A request is ``["request", id, body]``; the answer is ``["response", id, result]
 message, hint]`` with the same id. Bodies and results are arrays that begin with their kind.
 """
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -184,10 +184,14 @@ RequestBody: TypeAlias = (
 )
 
 
-class Request(msgspec.Struct, frozen=True, array_like=True, tag="request"):
-    """The envelope of a request; the client chooses ids, each of them once in a connection."""
+# Not 0, which in an error means the connection as a whole.
+RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 
-    id: int
+
+class Request(msgspec.Struct, frozen=True, array_like=True, tag="request"):
+    """The envelope of a request; the client chooses ids from 1 up, each of them once in a connection."""
+
+    id: RequestId
     body: RequestBody
 
 
@@ -206,7 +210,11 @@ class Boards(msgspec.Struct, frozen=True, array_like=True, tag="boards"):
 
 
 class Subscribed(msgspec.Struct, frozen=True, array_like=True, tag="subscribed"):
-    """Events follow; the first has a position of at least ``next_seq``. ``writer`` holds the write lease now."""
+    """Events follow; ``next_seq`` is the first position that the client lacks, ``viewer`` the number of this client.
+
+    The first event may begin before ``next_seq``, when that is in the middle of a line event. ``writer`` holds the
+    write lease now.
+    """
 
     next_seq: int
     viewer: int

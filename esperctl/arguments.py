@@ -1,0 +1,127 @@
+"""What every command accepts, before and after its name, and how a command line's errors look."""
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from esperctl.errors import UsageError
+from esperctl.output import ColourChoice
+
+if TYPE_CHECKING:
+    from typing_extensions import override
+else:
+
+    def override(method: object) -> object:
+        """Does nothing: typing has the real one from Python 3.12 on."""
+        return method
+
+
+_WITH_VALUE: Final = ("--socket", "--board", "--color")
+
+
+class Arguments(argparse.Namespace):
+    """The parsed command line; each command adds its own attributes to these."""
+
+    socket: str | None
+    board: str | None
+    json: bool
+    color: ColourChoice
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are exceptions, and which guesses no abbreviations."""
+
+    def __init__(self, name: str, description: str, *, usage: str | None = None, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=name,
+            description=description,
+            usage=usage,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError instead of printing the whole usage."""
+        command = self.prog.removeprefix("esperctl").lstrip()
+        raise UsageError(f"{command}: {message}" if command else message, f"see `{self.prog} --help`")
+
+
+def add_global_options(parser: Parser, *, explain: bool = False) -> None:
+    """Adds the options that may stand before and after the command's name; only the first help explains them."""
+    suppress = argparse.SUPPRESS
+    for flag, metavar, text in (
+        ("--socket", "PATH", "the daemon's socket; default: $ESPER_SOCKET, else all that are found"),
+        ("--board", "NAME", "the board; default: $ESPER_BOARD, else the only one"),
+    ):
+        parser.add_argument(flag, metavar=metavar, default=suppress, help=text if explain else suppress)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=suppress,
+        help="one JSON document, or for a stream one object a line" if explain else suppress,
+    )
+    parser.add_argument(
+        "--color",
+        metavar="WHEN",
+        choices=("auto", "always", "never"),
+        default=suppress,
+        help="auto, always or never; default: auto, which honours NO_COLOR" if explain else suppress,
+    )
+
+
+def defaults() -> Arguments:
+    """The global options as the environment sets them."""
+    return Arguments(
+        socket=os.environ.get("ESPER_SOCKET") or None,
+        board=os.environ.get("ESPER_BOARD") or None,
+        json=False,
+        color="auto",
+    )
+
+
+def split_at_command(words: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """Splits a command line into global options, the command's name (None: there is none), and the rest."""
+    index = 0
+    while index < len(words) and words[index].startswith("-"):
+        index += 2 if words[index] in _WITH_VALUE else 1
+    command = words[index] if index < len(words) else None
+    return words[:index], command, words[index + 1 :]
+
+
+def add_board(parser: Parser) -> None:
+    """Adds the optional positional BOARD."""
+    parser.add_argument("board_word", metavar="BOARD", nargs="?", help="default: --board, or the only board")
+
+
+def chosen_board(arguments: Arguments) -> str | None:
+    """The board that was named in any of the ways; a name beside the command wins over the environment."""
+    word: str | None = arguments.board_word
+    return word if word is not None else arguments.board
+
+
+def board_and_text(arguments: Arguments, command: str) -> tuple[str | None, str]:
+    """Takes ``[BOARD] TEXT`` apart, where BOARD may be left out.
+
+    Raises:
+        UsageError: there are more words than two.
+    """
+    words: list[str] = arguments.words
+    if len(words) > 2:
+        raise UsageError(
+            f"{command}: {len(words)} words, but it takes at most a board and one text", "put the text in quotes"
+        )
+    return (words[0] if len(words) == 2 else arguments.board), words[-1]
+
+
+def whole_number(text: str) -> int:
+    """A number of things, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none, or negative.
+    """
+    # What the protocol can carry; int() alone also takes `1_000` and other scripts' digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number")
+    return int(text)

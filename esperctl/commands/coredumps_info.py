@@ -1,0 +1,91 @@
+"""``esperctl coredumps info``: everything known about one core dump."""
+
+import msgspec
+
+from esper_protocol.messages import CoredumpDetails
+from esper_protocol.records import CoredumpRecord, DecodeRecord
+from esperctl.arguments import Arguments, Parser
+from esperctl.daemons import open_daemons
+from esperctl.errors import EXIT_DONE
+from esperctl.output import Output
+from esperctl.report_text import report_lines
+from esperctl.tables import facts, table
+from esperctl.times import local_text
+from esperctl.units import bytes_text, plural
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the id."""
+    parser.add_argument("id", metavar="ID", help="as in `esperctl coredumps list`")
+
+
+def run(arguments: Arguments, output: Output) -> int:
+    """Shows the dump."""
+    with open_daemons(arguments.socket, output) as daemons:
+        _, details = daemons.coredump(arguments.id)
+    if arguments.json:
+        output.document(_document(details))
+        return EXIT_DONE
+    for line in facts(_facts(details.record)):
+        output.line(line)
+    _print_files(details, output)
+    if details.report:
+        output.line("\nreport:")
+        for line in report_lines(details.report):
+            output.line(f"  {line}")
+    return EXIT_DONE
+
+
+def _document(details: CoredumpDetails) -> dict[str, object]:
+    report: object = None
+    if details.report is not None:
+        try:
+            report = msgspec.json.decode(details.report)
+        except msgspec.DecodeError:
+            report = details.report
+    files = [msgspec.structs.asdict(file) for file in details.files]
+    return {**msgspec.structs.asdict(details.record), "files": files, "report": report}
+
+
+def _facts(record: CoredumpRecord) -> list[tuple[str, str | None]]:
+    state = f"{record.capture} ({record.end_reason})" if record.end_reason else record.capture
+    rejected = f", {plural(record.rejected_lines, 'line')} rejected" if record.rejected_lines else ""
+    announced = f" of {record.expected_bytes} announced" if record.expected_bytes is not None else ""
+    return [
+        ("id", record.id),
+        ("board", f"{record.board}, session {record.generation}, boot {record.boot}"),
+        ("started", local_text(record.started_at)),
+        ("ended", local_text(record.ended_at) if record.ended_at else None),
+        ("state", state),
+        ("size", f"{record.decoded_bytes} bytes{announced}, checksum {record.checksum or 'not known yet'}"),
+        ("text", f"{bytes_text(record.raw_bytes)}, {plural(record.raw_lines, 'line')}{rejected}"),
+        ("chip", record.chip),
+        ("format", record.format),
+        ("app SHA-256", record.app_sha256),
+        ("reason", record.reason),
+        ("task", record.task),
+        ("note", record.note),
+        ("pinned", "yes" if record.pinned else "no"),
+        ("journal", f"positions {record.first_seq} to {record.last_seq}"),
+        ("text file", record.raw_path),
+        ("core file", record.core_path),
+        *_decode_facts(record.decode),
+    ]
+
+
+def _decode_facts(decode: DecodeRecord) -> list[tuple[str, str | None]]:
+    elf = f"{decode.elf_path} ({decode.elf_match})" if decode.elf_path and decode.elf_match else decode.elf_path
+    return [
+        ("decode", f"{decode.state} ({decode.backend})" if decode.backend else decode.state),
+        ("decode error", decode.error),
+        ("ELF", elf),
+        ("report file", decode.report_path),
+    ]
+
+
+def _print_files(details: CoredumpDetails, output: Output) -> None:
+    if not details.files:
+        return
+    output.line()
+    for line in table(("FILE", "BYTES"), [(file.name, str(file.size_bytes)) for file in details.files]):
+        output.line(line)

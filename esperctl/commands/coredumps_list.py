@@ -1,0 +1,57 @@
+"""``esperctl coredumps list``: the stored core dumps, newest last."""
+
+from esper_protocol.messages import Coredumps, ListCoredumps
+from esper_protocol.records import CoredumpRecord
+from esperctl.arguments import Arguments, Parser
+from esperctl.daemons import Daemons, open_daemons
+from esperctl.errors import EXIT_DONE
+from esperctl.output import Output
+from esperctl.tables import table
+from esperctl.times import local_text
+from esperctl.units import bytes_text
+
+_HEADER = ("ID", "TIME", "BOARD", "STATE", "SIZE", "REASON", "DECODE")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds nothing: ``--board`` is accepted everywhere."""
+    parser.set_defaults()
+
+
+def run(arguments: Arguments, output: Output) -> int:
+    """Lists the dumps of one board, or of all."""
+    with open_daemons(arguments.socket, output) as daemons:
+        records = _records(daemons, arguments.board)
+    if arguments.json:
+        output.document(records)
+    elif records:
+        for line in table(_HEADER, [_row(record) for record in records]):
+            output.line(line)
+    else:
+        output.talk("no core dumps are stored")
+    return EXIT_DONE
+
+
+def _records(daemons: Daemons, board: str | None) -> list[CoredumpRecord]:
+    if board is not None:
+        found = daemons.board(board)
+        return found.client.request(ListCoredumps(found.record.board), Coredumps).coredumps
+    records = [
+        record for daemon in daemons.found for record in daemon.client.request(ListCoredumps(), Coredumps).coredumps
+    ]
+    # RFC 3339 in UTC sorts as text; equal times keep the daemon's order.
+    return sorted(records, key=lambda record: record.started_at)
+
+
+def _row(record: CoredumpRecord) -> tuple[str, ...]:
+    state = f"{record.capture} ({record.end_reason})" if record.end_reason else record.capture
+    pinned = " pinned" if record.pinned else ""
+    return (
+        record.id,
+        local_text(record.started_at),
+        record.board,
+        state + pinned,
+        bytes_text(record.decoded_bytes),
+        record.reason or "-",
+        record.decode.state,
+    )

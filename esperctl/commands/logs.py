@@ -1,0 +1,166 @@
+"""``esperctl logs``: the journal of a board."""
+
+import re
+from typing import NamedTuple
+
+from esper_protocol.events import Event, Gap
+from esper_protocol.messages import Subscribe
+from esperctl.arguments import Arguments, Parser, add_board, chosen_board, whole_number
+from esperctl.client import Client
+from esperctl.daemons import FoundBoard, open_board
+from esperctl.errors import EXIT_DONE, EXIT_NO, UsageError
+from esperctl.log_formats import FormatName, JsonLog, LogFormat, RawLog
+from esperctl.markers import marker
+from esperctl.output import Output
+from esperctl.selection import LastLines, Matching, compile_pattern
+from esperctl.stream_options import add_start, add_view, nanoseconds, short_log, subscribe
+from esperctl.subscription import AnyEvent, Subscription
+
+DESCRIPTION = (
+    "What a board said: everything that is kept, or with -f its last 10 lines and what follows.\n"
+    "Exit code 1: -g found nothing."
+)
+_FOLLOWED_LINES = 10
+
+
+class _Wanted(NamedTuple):
+    """What of the journal is wanted."""
+
+    follow: bool
+    last_lines: int | None
+    since: int | None
+    after: int | None
+    until: int | None
+    pattern: re.Pattern[str] | None
+    format: FormatName
+
+    @property
+    def counts_here(self) -> bool:
+        """Whether the last lines must be counted here: the daemon counts only unfiltered ones, from the end."""
+        filtered = (self.since, self.after, self.until, self.pattern) != (None, None, None, None)
+        return self.last_lines is not None and filtered
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the board, the range, the pattern and the format."""
+    add_board(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what the board says next")
+    parser.add_argument("-n", "--lines", metavar="N", type=whole_number, help="only the last N lines")
+    add_start(parser)
+    parser.add_argument("-U", "--until", metavar="T", help="up to this time")
+    parser.add_argument("-g", "--grep", metavar="REGEX", help="only lines that match")
+    parser.add_argument("-o", "--output", choices=("short", "raw", "json"), help="default: short; raw: the very bytes")
+    add_view(parser)
+
+
+def run(arguments: Arguments, output: Output) -> int:
+    """Prints the journal."""
+    wanted = _wanted(arguments)
+    with open_board(arguments.socket, chosen_board(arguments), output) as found:
+        log = _format(wanted, arguments, output, found)
+        printer = _Printer(wanted, log, output)
+        try:
+            _print_all(found.client, found.record.board, wanted, printer)
+        finally:
+            output.write(log.finish())
+    return EXIT_NO if wanted.pattern is not None and not wanted.follow and not printer.matching.matched else EXIT_DONE
+
+
+def _wanted(arguments: Arguments) -> _Wanted:
+    follow: bool = arguments.follow
+    last_lines: int | None = arguments.lines
+    grep: str | None = arguments.grep
+    chosen: FormatName | None = arguments.output
+    if arguments.json and chosen not in (None, "json"):
+        raise UsageError(f"logs: --json and -o {chosen} contradict each other", "leave one of them out")
+    if follow and arguments.until is not None:
+        raise UsageError("logs: -f has no end, so -U has no meaning", "leave one of them out")
+    since, after = nanoseconds(arguments.since), arguments.after
+    if follow and (last_lines, since, after) == (None, None, None):
+        last_lines = _FOLLOWED_LINES
+    return _Wanted(
+        follow,
+        last_lines,
+        since,
+        after,
+        nanoseconds(arguments.until),
+        None if grep is None else compile_pattern(grep),
+        "json" if arguments.json else chosen or "short",
+    )
+
+
+def _format(wanted: _Wanted, arguments: Arguments, output: Output, found: FoundBoard) -> LogFormat:
+    match wanted.format:
+        case "raw":
+            return RawLog(terminal=output.is_terminal, colour=output.colour)
+        case "json":
+            return JsonLog()
+        case "short":
+            from_the_end = wanted.last_lines is not None and not wanted.counts_here
+            whole_lines = wanted.pattern is not None
+            return short_log(arguments, output, found.record, from_the_end=from_the_end, whole_lines=whole_lines)
+
+
+class _Printer:
+    """Filters events and prints them."""
+
+    def __init__(self, wanted: _Wanted, log: LogFormat, output: Output) -> None:
+        self.matching = Matching(wanted.pattern)
+        self._until = wanted.until
+        self._says_gaps = wanted.format == "raw"
+        self._log = log
+        self._output = output
+
+    def is_over(self, event: AnyEvent) -> bool:
+        """Whether *event* lies after the range."""
+        return self._until is not None and event.at > self._until
+
+    def print(self, event: AnyEvent) -> None:
+        """Prints an event that was selected."""
+        if self._says_gaps and isinstance(event, Event) and isinstance(event.body, Gap):
+            self._output.talk(f"--- {marker(event.body)} ---")
+        self._output.write(self._log.render(event))
+
+    def flush(self) -> None:
+        """Hands what was printed to the reader: once for each block that arrived, not for each line."""
+        self._output.flush()
+
+
+def _print_all(client: Client, board: str, wanted: _Wanted, printer: _Printer) -> None:
+    follow = wanted.follow
+    if not wanted.counts_here:
+        subscription, _ = subscribe(client, _subscribe(board, wanted, follow=follow))
+        _print_stream(client, subscription, printer, None)
+        return
+    last = LastLines(wanted.last_lines or 0)
+    subscription, _ = subscribe(client, _subscribe(board, wanted, follow=False))
+    _print_stream(client, subscription, printer, last)
+    for event in last:
+        printer.print(event)
+    if follow:
+        subscription, _ = subscribe(client, Subscribe(board, after=subscription.cursor))
+        _print_stream(client, subscription, printer, None)
+
+
+def _subscribe(board: str, wanted: _Wanted, *, follow: bool) -> Subscribe:
+    if wanted.after is not None:
+        return Subscribe(board, after=wanted.after, follow=follow)
+    if wanted.since is not None:
+        return Subscribe(board, since=wanted.since, follow=follow)
+    if wanted.last_lines is not None and not wanted.counts_here:
+        # No line at all is the present, which is what a bare subscription begins with.
+        return Subscribe(board, last_lines=wanted.last_lines or None, follow=follow)
+    return Subscribe(board, after=0, follow=follow)
+
+
+def _print_stream(client: Client, subscription: Subscription, printer: _Printer, last: LastLines | None) -> None:
+    while not subscription.ended:
+        for event in subscription.absorb(client.receive()):
+            if printer.is_over(event):
+                return
+            for selected in printer.matching.select(event):
+                if last is None:
+                    printer.print(selected)
+                else:
+                    last.add(selected)
+        printer.flush()

@@ -1,0 +1,226 @@
+"""Finds daemons by their sockets, boards by their names, and core dumps by their ids."""
+
+import grp
+import os
+import socket
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from esper_protocol.messages import Boards, CoredumpDetails, CoredumpInfo, ListBoards
+from esper_protocol.records import BoardRecord, DaemonRecord
+from esperctl.client import Client
+from esperctl.errors import (
+    EsperctlError,
+    NoDaemonError,
+    NotPermittedError,
+    RequestError,
+    UnknownNameError,
+    UsageError,
+)
+from esperctl.output import Output
+
+_SYSTEM_FOLDER: Final = "/run/esperd"
+_START_HINT: Final = "start one with `esperd ttyUSB0`, or `systemctl start esperd@ttyUSB0`"
+
+
+class Daemon(NamedTuple):
+    """A daemon that answered, and what it serves."""
+
+    client: Client
+    record: DaemonRecord
+    boards: list[BoardRecord]
+
+
+class FoundBoard(NamedTuple):
+    """A board and the connection to its daemon."""
+
+    client: Client
+    record: BoardRecord
+    daemon: DaemonRecord
+
+
+class SocketPaths(NamedTuple):
+    """Where daemons may listen, and the folders that this user may not look into."""
+
+    paths: list[str]
+    closed_folders: list[str]
+
+
+def socket_paths(runtime_dir: str | None, system_folder: str = _SYSTEM_FOLDER) -> SocketPaths:
+    """The sockets of this user's daemons and of the system's.
+
+    Args:
+        runtime_dir: ``$XDG_RUNTIME_DIR``, or None where it is unset.
+        system_folder: The folder of system services.
+    """
+    paths: list[str] = []
+    closed: list[str] = []
+    for folder in (f"{runtime_dir or f'/run/user/{os.getuid()}'}/esperd", system_folder):
+        try:
+            with os.scandir(folder) as entries:
+                paths += sorted(entry.path for entry in entries if entry.name.endswith(".sock"))
+        except PermissionError:
+            closed.append(folder)
+        except OSError:
+            continue  # absent: no daemon of this kind was ever started
+    return SocketPaths(paths, closed)
+
+
+def _permission_error(path: str) -> NotPermittedError:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - pathlib would be imported for this alone
+        group = grp.getgrgid(status.st_gid).gr_name if status.st_mode & stat.S_IWGRP else None
+    except (OSError, KeyError):
+        group = None
+    hint = f"join its group: `sudo usermod -aG {group} $USER`, then log in again" if group else "run it as its owner"
+    return NotPermittedError(f"you may not use {path}", hint)
+
+
+def connect(path: str) -> Client:
+    """A connection to the daemon that listens on *path*, after the handshake. The caller closes it.
+
+    Raises:
+        NoDaemonError: nobody listens there.
+        NotPermittedError: the user may not use the socket.
+        TimedOutError: no answer to the handshake.
+        FailedError: another version.
+    """
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client = Client(connected, path)
+    try:
+        connected.connect(path)
+        client.shake_hands()
+    except PermissionError as error:
+        client.close()
+        raise _permission_error(path) from error
+    except OSError as error:
+        client.close()
+        raise NoDaemonError(f"no daemon listens on {path}: {error.strerror or error}", _START_HINT) from error
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+class Daemons:
+    """All daemons within reach; owns their connections until ``close``."""
+
+    def __init__(self, explicit: str | None, output: Output) -> None:
+        self._explicit = explicit
+        self._output = output
+        self.found: list[Daemon] = []
+        self.troubles: list[EsperctlError] = []
+
+    def survey(self) -> None:
+        """Connects to every daemon and asks for its boards.
+
+        Raises:
+            EsperctlError: the socket that was named does not work, or none does.
+        """
+        if self._explicit:
+            places = SocketPaths([self._explicit], [])
+        else:
+            places = socket_paths(os.environ.get("XDG_RUNTIME_DIR"))
+        for path in places.paths:
+            try:
+                client = connect(path)
+            except NoDaemonError as error:
+                if self._explicit:
+                    raise
+                del error  # a socket that its daemon left behind
+            except EsperctlError as error:
+                self.troubles.append(error)
+            else:
+                self._ask(client)
+        if not self.found:
+            troubles = self.troubles + [_permission_error(folder) for folder in places.closed_folders]
+            raise troubles[0] if troubles else NoDaemonError("no esperd is running", _START_HINT)
+        for trouble in self.troubles:
+            self._output.warn(trouble)
+
+    def _ask(self, client: Client) -> None:
+        try:
+            boards = client.request(ListBoards(), Boards)
+        except EsperctlError as error:
+            client.close()
+            self.troubles.append(error)
+        except BaseException:
+            client.close()
+            raise
+        else:
+            self.found.append(Daemon(client, boards.daemon, boards.boards))
+
+    def close(self, *, but: Client | None = None) -> None:
+        """Closes the connections, except the one that is still of use."""
+        for daemon in self.found:
+            if daemon.client is not but:
+                daemon.client.close()
+
+    def board(self, name: str | None) -> FoundBoard:
+        """The board called *name*, or the only one.
+
+        Raises:
+            UnknownNameError: there is none.
+            UsageError: there are several to choose from.
+        """
+        candidates = [
+            FoundBoard(daemon.client, record, daemon.record)
+            for daemon in self.found
+            for record in daemon.boards
+            if name is None or record.board == name
+        ]
+        if len(candidates) == 1:
+            return candidates[0]
+        names = ", ".join(sorted(record.board for daemon in self.found for record in daemon.boards)) or "none"
+        if not candidates:
+            what = f"no daemon has a board called '{name}'" if name is not None else "no daemon has a board"
+            raise UnknownNameError(what, f"boards: {names}")
+        if name is None:
+            raise UsageError("there are several boards; say which", f"--board NAME or ESPER_BOARD; boards: {names}")
+        sockets = " and ".join(candidate.client.path for candidate in candidates)
+        raise UsageError(f"several daemons have a board called '{name}': {sockets}", "choose one with --socket")
+
+    def coredump(self, coredump_id: str) -> tuple[Client, CoredumpDetails]:
+        """The core dump of this id, wherever it is stored.
+
+        Raises:
+            UnknownNameError: no daemon has it.
+            UsageError: several daemons have it.
+        """
+        candidates: list[tuple[Client, CoredumpDetails]] = []
+        for daemon in self.found:
+            try:
+                candidates.append((daemon.client, daemon.client.request(CoredumpInfo(coredump_id), CoredumpDetails)))
+            except RequestError as error:
+                if error.code != "unknown_coredump":
+                    raise
+        if len(candidates) == 1:
+            return candidates[0]
+        if not candidates:
+            raise UnknownNameError(
+                f"no core dump is called '{coredump_id}'", "`esperctl coredumps list` shows them all"
+            )
+        sockets = " and ".join(client.path for client, _ in candidates)
+        raise UsageError(f"several daemons have a core dump called '{coredump_id}': {sockets}", "choose with --socket")
+
+
+@contextmanager
+def open_daemons(explicit: str | None, output: Output) -> Generator[Daemons]:
+    """All daemons within reach, connected; see ``Daemons.survey`` for the errors."""
+    daemons = Daemons(explicit, output)
+    try:
+        daemons.survey()
+        yield daemons
+    finally:
+        daemons.close()
+
+
+@contextmanager
+def open_board(explicit: str | None, name: str | None, output: Output) -> Generator[FoundBoard]:
+    """The board called *name* (or the only one), with the connection to its daemon."""
+    with open_daemons(explicit, output) as daemons:
+        found = daemons.board(name)
+        daemons.close(but=found.client)
+        yield found

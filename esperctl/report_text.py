@@ -1,0 +1,79 @@
+"""A decode report as lines for people: the reason and the frames of what crashed. Pure.
+
+The report is JSON as the contract describes it; it is read leniently, because an older or newer daemon may have
+written it, and what is not JSON is shown as the text it is.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from esperctl.terminal_text import safe_text
+
+_MAX_FRAMES: Final = 40
+_MAX_TEXT_LINES: Final = 200
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame of a stack."""
+
+    level: int | None = None
+    pc: int | None = None
+    function: str | None = None
+    file: str | None = None
+    line: int | None = None
+    inlined: bool | None = None
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One task."""
+
+    name: str | None = None
+    crashed: bool | None = None
+    frames: list[Frame] = []
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What this module shows of a report."""
+
+    reason: str | None = None
+    crashed_task: str | None = None
+    tasks: list[Task] = []
+    frames: list[Frame] = []
+    warnings: list[str] = []
+
+
+def report_lines(report: str) -> list[str]:
+    """The report as safe lines without line ends."""
+    try:
+        parsed = msgspec.json.decode(report, type=Report)
+    except msgspec.DecodeError:
+        lines = report.splitlines()[:_MAX_TEXT_LINES]
+    else:
+        lines = list(_lines(parsed))
+    return [safe_text(line) for line in lines]
+
+
+def _lines(report: Report) -> Iterator[str]:
+    if report.reason:
+        yield report.reason
+    crashed = next((task for task in report.tasks if task.crashed), None)
+    frames = crashed.frames if crashed is not None else report.frames
+    if name := (crashed.name if crashed is not None and crashed.name else report.crashed_task):
+        yield f"in task {name}"
+    for index, frame in enumerate(frames[:_MAX_FRAMES]):
+        yield _frame_text(frame, index)
+    if len(frames) > _MAX_FRAMES:
+        yield f"… {len(frames) - _MAX_FRAMES} more frames"
+    for warning in report.warnings:
+        yield f"warning: {warning}"
+
+
+def _frame_text(frame: Frame, index: int) -> str:
+    level = frame.level if frame.level is not None else index
+    address = f"0x{frame.pc:08x} " if frame.pc is not None else ""
+    place = f" at {frame.file}" if frame.file else ""
+    if frame.file and frame.line is not None:
+        place += f":{frame.line}"
+    return f"#{level:<2} {address}{frame.function or '??'}{place}{' (inlined)' if frame.inlined else ''}"

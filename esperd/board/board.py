@@ -1,0 +1,321 @@
+"""One board for the life of the daemon: opens its port again and again, and does what clients ask for.
+
+Supervision: whatever goes wrong with the port or in a session is caught here, logged once with what was running, made
+an event, and followed by another try. It never reaches another board.
+"""
+
+import errno
+import logging
+import math
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from esper_protocol.events import (
+    BreakSent,
+    CaptureEndReason,
+    Failure,
+    Gap,
+    GapReason,
+    Note,
+    ResetSent,
+    SessionClosed,
+    SessionFailed,
+    SessionLost,
+    SessionOpened,
+    Tx,
+)
+from esperd.board.captures import Captures
+from esperd.board.lease import WriterLease
+from esperd.board.publisher import Publisher
+from esperd.board.session import Activity, Session
+from esperd.core.limits import CoreLimits
+from esperd.core.pipeline import Pipeline, WriteToBoard
+from esperd.errors import CommandError
+from esperd.ports.endpoint_kinds import Endpoint, OpenableEndpoint
+from esperd.ports.opening import open_device, open_port
+from esperd.ports.port import Port, PortBusy, PortError, PortLost, PortUnsupported
+from esperd.simulation.errors import SimulationError
+from esperd.storage.coredumps import CoredumpStore
+from esperd.storage.disk_writer import RETRY_S, DiskWriter, Lost
+from esperd.storage.journal import Journal
+
+_log: Final = logging.getLogger(__name__)
+
+_FIRST_RETRY_S: Final = 0.1
+_LONGEST_RETRY_S: Final = 1.0
+# Who holds a port is found by a walk through /proc, which is not done every second.
+_BUSY_RETRY_S: Final = 5.0
+# A board that takes no input for this long is not going to: a USB console that nobody reads, say.
+_WRITE_TIMEOUT_S: Final = 5.0
+# EN is pulled low through RTS; the capacitor on it needs some time. Source: esptool, reset strategies.
+_RESET_PULSE_S: Final = 0.1
+_BOOT_PIN_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class BoardParts:
+    """What a board is made of; the daemon makes and owns them."""
+
+    name: str
+    endpoint: Endpoint
+    baud: int
+    core_limits: CoreLimits
+    publisher: Publisher
+    journal: Journal
+    disk: DiskWriter
+    store: CoredumpStore
+    next_coredump: int
+    activity: Activity
+
+
+class Board:
+    """The owner of one port."""
+
+    def __init__(self, parts: BoardParts) -> None:
+        self.parts = parts
+        self.name = parts.name
+        self.publisher = parts.publisher
+        self.lease = WriterLease(parts.publisher)
+        self.captures = Captures(parts.publisher, parts.store, parts.disk, self._end_capture)
+        self._session: Session | None = None
+        self._next_coredump = parts.next_coredump
+        self._write_lock = trio.Lock()
+        self._lost_at: float | None = None
+        self._last_error = ""
+
+    @property
+    def capture_id(self) -> str | None:
+        """The core dump that is arriving."""
+        return None if self._session is None else self._session.pipeline.capture_id
+
+    # The port -----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Owns the port until cancelled; then closes it in order."""
+        retry_s = _FIRST_RETRY_S
+        while True:
+            try:
+                async with open_device(self.parts.endpoint, baud=self.parts.baud) as device:
+                    await self._own_device(device)
+            except SimulationError as error:
+                self._note_port_error(PortError(self.parts.endpoint.text, str(error)), retry_s)
+            except Exception as error:  # noqa: BLE001 - the supervision point of a board: it must not end the daemon
+                self._note_unexpected(error, retry_s)
+            await trio.sleep(retry_s)
+            retry_s = min(retry_s * 2, _BUSY_RETRY_S)
+
+    async def _own_device(self, device: OpenableEndpoint) -> None:
+        retry_s = _FIRST_RETRY_S
+        while True:
+            try:
+                async with open_port(device, baud=self.parts.baud) as port:
+                    retry_s = _FIRST_RETRY_S
+                    self._last_error = ""
+                    await self._run_session(port)
+            except PortError as error:
+                wait_s = _BUSY_RETRY_S if isinstance(error, PortBusy) else retry_s
+                self._note_port_error(error, wait_s)
+                await trio.sleep(wait_s)
+                retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+
+    async def _run_session(self, port: Port) -> None:
+        parts, publisher = self.parts, self.publisher
+        publisher.generation += 1
+        pipeline = Pipeline(self.name, parts.core_limits, self._next_coredump)
+        publisher.publish(SessionOpened(port.path, parts.baud))
+        if self._lost_at is not None:
+            away_s = trio.current_time() - self._lost_at
+            publisher.publish(Gap("unplugged", f"the port was away for {away_s:.1f} s"))
+            self._lost_at = None
+        self._session = session = Session(
+            port, pipeline, publisher, self.captures, parts.baud, parts.activity, self._write_answer
+        )
+        _log.info("session opened board=%s generation=%d port=%s", self.name, publisher.generation, port.path)
+        try:
+            await session.run()
+        except PortError as error:
+            self._lose_session(port, str(error))
+        else:
+            self._lose_session(port, "it hung up: unplugged, or reset by its firmware")
+        finally:
+            # Still there when neither happened: the daemon stops, or an unexpected exception is on its way up.
+            if self._session is session:
+                if trio.current_effective_deadline() == -math.inf:
+                    self._close_session(port)
+                else:
+                    self._lose_session(port, "esperd failed; its log says how")
+
+    def _lose_session(self, port: Port, error: str) -> None:
+        self._end_session("port_lost")
+        self._lost_at = trio.current_time()
+        self._last_error = error
+        self.publisher.publish(SessionLost(port.path, error))
+        _log.warning("session lost board=%s port=%s error=%s %s", self.name, port.path, error, self.describe_running())
+
+    def _close_session(self, port: Port) -> None:
+        self._end_session("daemon_stopped")
+        self.publisher.publish(SessionClosed(port.path, "the daemon stops"))
+
+    def _end_session(self, reason: CaptureEndReason) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.end(reason)
+            self._next_coredump = session.pipeline.next_coredump
+
+    def _note_port_error(self, error: PortError, retry_s: float) -> None:
+        if str(error) != self._last_error:
+            self._last_error = str(error)
+            self.publisher.publish(SessionFailed(error.path, str(error), retry_s))
+            _log.warning("port not opened board=%s port=%s error=%s", self.name, error.path, error)
+
+    def _note_unexpected(self, error: Exception, retry_s: float) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if text != self._last_error:
+            self._last_error = text
+            context = self.describe_running()
+            _log.error("board failed board=%s %s", self.name, context, exc_info=error)
+            self.publisher.publish(Failure("board", text, context, retry_s))
+
+    def describe_running(self) -> str:
+        """What was running, for the log: ``generation=3 viewers=2 captures=1 decodes=0 rss_bytes=…``."""
+        return (
+            f"generation={self.publisher.generation} viewers={len(self.publisher.followers)} "
+            f"captures={int(self.capture_id is not None)} decodes=0 rss_bytes={rss_bytes()}"
+        )
+
+    def on_disk_failure(self, error: OSError) -> None:
+        """The journal can't be written; viewers are served from memory meanwhile."""
+        hint = "the journal waits in memory and is tried again"
+        self.publisher.publish(
+            Failure("disk", f"{error.strerror}: {error.filename or self.parts.journal.directory}", hint, RETRY_S)
+        )
+
+    def on_disk_recovery(self, lost: Lost | None, failure: OSError) -> None:
+        """The journal is written again."""
+        self.captures.save_again()
+        if lost is None:
+            self.publisher.publish(Note("the disk takes the journal again; nothing was lost", "esperd"))
+            return
+        reason: GapReason = "disk_full" if failure.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_stalled"
+        detail = f"the disk refused: {failure.strerror}"
+        self.publisher.publish(Gap(reason, detail, lost.size_bytes, lost.first_seq, lost.last_seq))
+
+    def _end_capture(self, reason: CaptureEndReason) -> None:
+        if self._session is not None:
+            self._session.end_capture(reason)
+
+    # What clients ask for -----------------------------------------------------------------------------
+
+    async def send(self, data: bytes, client: int, who: str) -> None:
+        """Writes to the board for a client.
+
+        Raises:
+            CommandError: busy, capturing, absent, timed_out.
+        """
+        self.lease.check_may_send(client)
+        if (coredump_id := self.capture_id) is not None:
+            raise CommandError(
+                "capturing",
+                f"{self.name}: core dump {coredump_id} is arriving, nothing is sent to the board meanwhile",
+                "wait for its end, or `esperctl coredumps abort`",
+            )
+        await self._write(data)
+        self.publisher.publish(Tx(data, who))
+
+    async def reset(self, who: str, *, bootloader: bool) -> None:
+        """Pulses EN by the control lines; with *bootloader* GPIO0 is low as EN rises.
+
+        Raises:
+            CommandError: absent, unsupported.
+        """
+        port = self._open_port()
+        with _translated(self.name):
+            await port.set_modem_lines(dtr=False, rts=True)
+            await trio.sleep(_RESET_PULSE_S)
+            if bootloader:
+                await port.set_modem_lines(dtr=True, rts=False)
+                await trio.sleep(_BOOT_PIN_S)
+            await port.set_modem_lines(dtr=False, rts=False)
+        self.publisher.publish(ResetSent(who, bootloader))
+
+    async def send_break(self, who: str, duration_s: float) -> None:
+        """Sends a break condition.
+
+        Raises:
+            CommandError: absent, unsupported, bad_request.
+        """
+        if not 0 < duration_s <= _WRITE_TIMEOUT_S:
+            raise CommandError("bad_request", f"a break lasts up to {_WRITE_TIMEOUT_S:g} s, not {duration_s:g} s")
+        port = self._open_port()
+        with _translated(self.name):
+            await port.send_break(duration_s)
+        self.publisher.publish(BreakSent(who, duration_s))
+
+    def abort_capture(self, who: str) -> None:
+        """Ends the capture that is under way.
+
+        Raises:
+            CommandError: there is none.
+        """
+        if self._session is None or self.capture_id is None:
+            raise CommandError("failed", f"{self.name}: no core dump is arriving")
+        _log.info("capture aborted board=%s coredump=%s who=%s", self.name, self.capture_id, who)
+        self._session.end_capture("aborted")
+
+    def add_note(self, text: str, who: str) -> None:
+        """Writes a remark into the journal."""
+        self.publisher.publish(Note(text, who))
+
+    async def _write_answer(self, answer: WriteToBoard) -> None:
+        try:
+            await self._write(answer.data)
+        except CommandError as error:
+            _log.warning("answer not written board=%s error=%s", self.name, error)
+        else:
+            self.publisher.publish(Tx(answer.data, "esperd", answer.why))
+
+    async def _write(self, data: bytes) -> None:
+        port = self._open_port()
+        with trio.move_on_after(_WRITE_TIMEOUT_S) as scope:
+            async with self._write_lock:
+                with _translated(self.name):
+                    await port.send(data)
+        if scope.cancelled_caught:
+            raise CommandError(
+                "timed_out",
+                f"{self.name}: the board took no input for {_WRITE_TIMEOUT_S:g} s; a part may have arrived",
+                "reset it, or check that its firmware reads its console",
+            )
+
+    def _open_port(self) -> Port:
+        if self._session is None:
+            detail = self.publisher.summary.state_detail
+            raise CommandError(
+                "absent", f"{self.name} is not connected: {detail}", "plug it in, or see `esperctl status`"
+            )
+        return self._session.port
+
+
+@contextmanager
+def _translated(board: str) -> Generator[None]:
+    """Turns what a port says into what a client is told."""
+    try:
+        yield
+    except PortUnsupported as error:
+        raise CommandError("unsupported", f"{board}: {error}") from error
+    except (PortLost, trio.ClosedResourceError) as error:
+        raise CommandError("absent", f"{board}: the port went away meanwhile") from error
+
+
+def rss_bytes() -> int:
+    """The daemon's resident memory. Source: proc(5), statm: the second number, in pages."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - a pseudo-file, read once
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,102 @@
+"""Publishing: an event gets its position, is encoded once, and the frame goes to memory, to viewers and to the disk.
+
+Nothing here waits. The order is fixed: what a viewer sees has its place in memory already, and is on its way to disk.
+"""
+
+from typing import Final, Protocol
+
+from esper_protocol.codec import encode_message
+from esper_protocol.events import (
+    Body,
+    Boot,
+    CoredumpEnded,
+    CoredumpStarted,
+    DaemonStarted,
+    DaemonStopping,
+    Event,
+    Line,
+    Panic,
+    SessionLost,
+    seq_count,
+)
+from esperd.board.summary import BoardSummary
+from esperd.clock import wall_ns
+from esperd.storage.disk_writer import DiskWriter, PendingFrame
+from esperd.storage.tail import Entry, Tail
+
+# What must survive a power cut that comes with it: synced at once, not within a second.
+_URGENT: Final = (Panic, CoredumpStarted, CoredumpEnded, SessionLost, DaemonStarted, DaemonStopping)
+
+
+class Follower(Protocol):
+    """Somebody who follows a board's events."""
+
+    def offer(self, entry: Entry) -> None:
+        """Is told of each entry as it is published. Must neither wait nor raise."""
+        ...
+
+
+class Publisher:
+    """Owns the numbers of one board: positions, generation, boot.
+
+    Args:
+        board: Its name.
+        tail: Memory; says which position is next.
+        disk: The board's disk writer.
+        generation: Of the last session; the next one adds one.
+        boot: Of the last start of the firmware.
+    """
+
+    def __init__(self, board: str, tail: Tail, disk: DiskWriter, generation: int, boot: int) -> None:
+        self.board = board
+        self.tail = tail
+        self.generation = generation
+        self.boot = boot
+        self.summary = BoardSummary()
+        self.followers: tuple[Follower, ...] = ()
+        self.events = 0
+        self.bytes = 0
+        self._disk = disk
+        self._is_stopped = False
+
+    @property
+    def next_seq(self) -> int:
+        """The position that the next event will get."""
+        return self.tail.next_seq
+
+    def publish(self, body: Body) -> int:
+        """Publishes one event; returns its position. After ``stop`` nothing is published."""
+        if self._is_stopped:
+            return self.tail.next_seq
+        if isinstance(body, Boot):
+            self.boot += 1
+        at = wall_ns()
+        seq = self.tail.next_seq
+        count = seq_count(body)
+        event = Event(seq, at, self.board, self.generation, self.boot, body)
+        entry = Entry(seq, seq + count, count if isinstance(body, Line) else 0, encode_message(event))
+        self.tail.append(entry)
+        for follower in self.followers:
+            follower.offer(entry)
+        self._disk.append(PendingFrame(seq, entry.end_seq, at, entry.frame))
+        self.events += count
+        if isinstance(body, Line):
+            self.bytes += len(body.data)
+        else:
+            self.summary.fold(event)
+            if isinstance(body, _URGENT):
+                self._disk.hurry()
+        return seq
+
+    def stop(self, last: DaemonStopping) -> None:
+        """Publishes the last event of this run; the next start knows by it that the run ended in order."""
+        self.publish(last)
+        self._is_stopped = True
+
+    def add_follower(self, follower: Follower) -> None:
+        """From now on *follower* is told of each entry."""
+        self.followers = (*self.followers, follower)
+
+    def remove_follower(self, follower: Follower) -> None:
+        """The reverse; harmless when it was none."""
+        self.followers = tuple(other for other in self.followers if other is not follower)

@@ -1,0 +1,112 @@
+"""The command line of the daemon: flags to Config, logging, trio, errors to exit codes."""
+
+import argparse
+import logging
+import os
+import sys
+from typing import Final
+
+import msgspec
+import trio
+
+from esper_protocol.version import PACKAGE_VERSION
+from esperd.config import Config, load_config, parse_size
+from esperd.daemon import run_daemon
+from esperd.errors import EXIT_FAILED, EsperdError
+from esperd.log_files import set_up_logging
+from esperd.settings import Limits
+
+_log: Final = logging.getLogger(__name__)
+
+_DESCRIPTION: Final = """\
+Owns the serial ports of ESP32 boards: journals everything they say, captures core dumps, serves any number of viewers.
+
+PORT is [NAME=]ENDPOINT; ENDPOINT is a device (ttyUSB0, /dev/serial/by-id/...), a URL (socket://host:port,
+rfc2217://host:port), sim:SCENARIO (a built-in board) or replay:FILE (a recorded transcript)."""
+_EPILOG: Final = """\
+examples:
+  esperd ttyUSB0                        own one board; then: esperctl attach
+  esperd left=ttyUSB0 right=ttyUSB1     two boards, one daemon
+  esperd sim:crash                      no board at hand: a simulated one that crashes"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the daemon; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        config = load_config(arguments)
+        _start_logging(config)
+        trio.run(run_daemon, config)
+    except EsperdError as error:
+        return _report(error)
+    except Exception as error:  # noqa: BLE001 - a programming error: logged in full, and a service manager starts us again
+        _log.critical("esperd failed", exc_info=error)
+        return EXIT_FAILED
+    return 0
+
+
+def _start_logging(config: Config) -> None:
+    # Whatever is made from now on is for the daemon's user, or for the group that the socket is for.
+    os.umask(0o777 & ~config.directory_mode)
+    try:
+        set_up_logging(config.state_dir, config.socket.stem, config.log_level, config.directory_mode)
+    except OSError as error:
+        raise EsperdError(
+            f"can't use the state directory {config.state_dir}: {error.strerror}",
+            "give esperd a --state-dir that it may write to",
+        ) from error
+
+
+def _report(error: EsperdError) -> int:
+    sys.stderr.write(f"esperd: {error}\n")
+    if error.hint:
+        sys.stderr.write(f"hint: {error.hint}\n")
+    return error.exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="esperd",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"esperd {PACKAGE_VERSION}")
+    parser.add_argument("port", metavar="PORT", nargs="+", help="[NAME=]ENDPOINT, or the name of a configured board")
+    parser.add_argument(
+        "--config", metavar="FILE", help="TOML file (default: the user's, then /etc/esperd/esperd.toml)"
+    )
+    parser.add_argument("--baud", type=int, metavar="N", help="baud rate of all ports (default 115200)")
+    parser.add_argument("--state-dir", metavar="DIR", help="journals and core dumps")
+    parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket is made")
+    parser.add_argument("--socket", metavar="PATH", help="the socket itself (default: RUNTIME_DIR/FIRST_BOARD.sock)")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    limits = parser.add_argument_group("limits (also keys of [limits] in the configuration file)")
+    defaults = Limits()
+    for field in msgspec.structs.fields(Limits):
+        default: int | float = getattr(defaults, field.name)
+        is_size = field.name.endswith("_bytes")
+        limits.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            dest=field.name,
+            type=_size if is_size else float if isinstance(default, float) else int,
+            metavar="SIZE" if is_size else "N",
+            help=f"default {_readable(int(default)) if is_size else f'{default:g}'}",
+        )
+    return parser
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _readable(size_bytes: int) -> str:
+    for unit in ("GiB", "MiB", "KiB"):
+        factor = 1024 ** {"GiB": 3, "MiB": 2, "KiB": 1}[unit]
+        if size_bytes % factor == 0:
+            return f"{size_bytes // factor} {unit}"
+    return str(size_bytes)

@@ -1,0 +1,48 @@
+"""Errors that a person reads, and the exit codes they lead to.
+
+* EsperdError: one sentence that says what failed and on what; ``hint`` says what to do next
+    * ConfigurationError: a flag or a configuration file (exit code 2)
+    * StartError: the daemon can't start with what it was given (exit code 1, or 75 when somebody else holds it)
+    * CommandError: a client's request that can't be done; carries a protocol error code
+"""
+
+from typing import Final
+
+from esper_protocol.messages import ErrorCode
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_BUSY: Final = 75
+
+
+class EsperdError(Exception):
+    """Base of all; ``exit_code`` is the program's when nobody handles it."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigurationError(EsperdError):
+    """A flag or a key has a value that is not allowed, or is not known."""
+
+    exit_code = EXIT_USAGE
+
+
+class StartError(EsperdError):
+    """A directory, a lock or a socket is not to be had."""
+
+    def __init__(self, message: str, hint: str | None = None, *, is_busy: bool = False) -> None:
+        super().__init__(message, hint)
+        if is_busy:
+            self.exit_code = EXIT_BUSY
+
+
+class CommandError(EsperdError):
+    """Answered to the client; the daemon goes on."""
+
+    def __init__(self, code: ErrorCode, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.code: ErrorCode = code

@@ -1,0 +1,74 @@
+"""Holders: which processes have a device open, read from ``/proc``.
+
+Shows all processes to root and a user's own to everybody else, so an empty answer proves nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+_COMMAND_LENGTH = 60
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has the device open."""
+
+    pid: int
+    command: str
+    """Its command line, shortened, e.g. ``picocom -b 115200 /dev/ttyUSB0``."""
+
+    @property
+    def text(self) -> str:
+        return f"{self.command} (pid {self.pid})"
+
+
+async def find_holders(path: str) -> list[Holder]:
+    """Lists the processes that have the device at *path* (links are followed) open, this one included.
+
+    Async because a machine has thousands of open files: other tasks run after each process looked at.
+    """
+    device = os.path.realpath(path)  # noqa: ASYNC240 - devtmpfs and sysfs do not block
+    holders: list[Holder] = []
+    for pid in sorted(int(name) for name in os.listdir(_PROC) if name.isdigit()):  # noqa: PTH208 - names only
+        if _has_open(pid, device):
+            holders.append(Holder(pid, _command(pid)))
+        await trio.lowlevel.checkpoint()
+    return holders
+
+
+def describe_holders(holders: list[Holder]) -> str:
+    """Names *holders* for a message, e.g. ``picocom /dev/ttyUSB0 (pid 12)``; says so where none is visible."""
+    return " and ".join(holder.text for holder in holders) or "a process that this user may not see"
+
+
+def _has_open(pid: int, device: str) -> bool:
+    try:
+        descriptors = list(os.scandir(_PROC / str(pid) / "fd"))
+    except OSError:  # ended meanwhile, or another user's
+        return False
+    return any(_link_target(entry.path) == device for entry in descriptors)
+
+
+def _link_target(path: str) -> str | None:
+    # Not stat: that would follow the link and can hang on somebody else's dead network file.
+    try:
+        return os.readlink(path)  # noqa: PTH115 - a string comparison for thousands of files
+    except OSError:
+        return None
+
+
+def _command(pid: int) -> str:
+    try:
+        arguments = (_PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        arguments = b""
+    text = arguments.rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+    # A process chooses its own command line; it must not be able to write to the reader's terminal.
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= _COMMAND_LENGTH else text[: _COMMAND_LENGTH - 3] + "..."

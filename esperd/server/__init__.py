@@ -1,0 +1,5 @@
+"""The Unix socket: who may connect, what they ask, and how each viewer gets the events at its own pace.
+
+``listener`` accepts, ``client`` is one connection, ``output`` its sending side, ``subscription`` a viewer's place in a
+board's events, ``requests`` what can be asked, ``records`` the answers about boards.
+"""

@@ -1,0 +1,192 @@
+"""One client's connection, from the handshake to its end."""
+
+import itertools
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Final
+
+import trio
+
+from esper_protocol.codec import UnknownRequest, error_for
+from esper_protocol.connection import ServerConnection
+from esper_protocol.errors import IncompatibleVersionError, LocalProtocolError, RemoteProtocolError
+from esper_protocol.events import Failure, ViewerAttached, ViewerDetached
+from esper_protocol.messages import ErrorResponse, Hello, Request, Response, Result, Subscribe, Subscribed
+from esper_protocol.version import PACKAGE_VERSION
+from esperd.board.board import Board
+from esperd.errors import CommandError
+from esperd.server import requests
+from esperd.server.output import Output
+from esperd.server.peer import describe_peer
+from esperd.server.requests import Registry
+from esperd.server.subscription import Subscription
+from esperd.storage.journal_reader import seq_at_time, seq_of_last_lines
+
+_log: Final = logging.getLogger(__name__)
+
+SOFTWARE: Final = f"esperd {PACKAGE_VERSION}"
+# Whoever connects and says nothing holds one of a limited number of places.
+_HANDSHAKE_TIMEOUT_S: Final = 5.0
+_RECEIVE_BYTES: Final = 64 * 1024
+_ids: Final[Iterator[int]] = itertools.count(1)
+
+
+class ClientSession:
+    """Serves one client; owns its socket."""
+
+    def __init__(self, client_socket: socket.socket, registry: Registry) -> None:
+        self.id = next(_ids)
+        self.registry = registry
+        self.who = describe_peer(client_socket)
+        self._socket = client_socket
+        self._connection = ServerConnection(SOFTWARE)
+        self._output = Output(client_socket)
+        self._subscriptions: dict[str, Subscription] = {}
+        self._to_activate: Subscription | None = None
+
+    async def run(self) -> None:
+        """Serves until the client goes, breaks the protocol, or the daemon stops. Raises nothing but Cancelled."""
+        reason = "the daemon stops"
+        try:
+            reason = await self._serve()
+        except Exception as error:  # noqa: BLE001 - the supervision point of a client: it must not end the daemon
+            reason = f"esperd failed: {error}"
+            self._note_unexpected(error)
+        finally:
+            for subscription in list(self._subscriptions.values()):
+                self.unsubscribe(subscription.board, reason)
+            for board in self.registry.boards.values():
+                board.lease.release(self.id)
+            self._socket.close()
+
+    async def _serve(self) -> str:
+        reason = "gone"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._output.run)
+            try:
+                reason = await self._receive()
+            except RemoteProtocolError as error:
+                reason = f"broke the protocol: {error}"
+                code = "incompatible_version" if isinstance(error, IncompatibleVersionError) else "bad_request"
+                self._refuse(code, str(error))
+                _log.warning("client refused who=%s error=%s", self.who, error)
+            nursery.cancel_scope.cancel()
+        return reason
+
+    def _refuse(self, code: str, message: str) -> None:
+        self._output.put(ServerConnection(SOFTWARE).send(ErrorResponse(0, code, message)))
+
+    # Receiving ----------------------------------------------------------------------------------------
+
+    async def _receive(self) -> str:
+        with trio.move_on_after(_HANDSHAKE_TIMEOUT_S) as handshake:
+            while self._connection.hello is None:
+                if not await self._receive_once():
+                    return "gone before the handshake"
+        if handshake.cancelled_caught:
+            self._refuse("timed_out", f"no handshake within {_HANDSHAKE_TIMEOUT_S:g} s")
+            return "no handshake"
+        # Without a deadline: a viewer asks for nothing for days.
+        while await self._receive_once():
+            await self._output.wait_room()
+        return "detached"
+
+    async def _receive_once(self) -> bool:
+        await trio.lowlevel.wait_readable(self._socket)
+        try:
+            data = self._socket.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not data:
+            return False
+        for message in self._connection.receive_data(data):
+            match message:
+                case Hello():
+                    self._output.put(self._connection.welcome())
+                case Request():
+                    await self._answer(message)
+                case UnknownRequest():
+                    self._output.put(
+                        self._connection.send(
+                            error_for(message, "unsupported", f"{SOFTWARE} does not know the request {message.kind}")
+                        )
+                    )
+        return True
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            frame = self._connection.send(Response(request.id, await requests.handle(self, request.body)))
+        except CommandError as error:
+            frame = self._connection.send(error_for(request, error.code, str(error), error.hint))
+        except (OSError, LocalProtocolError) as error:
+            _log.error("request failed who=%s request=%s error=%s", self.who, type(request.body).__name__, error)
+            frame = self._connection.send(error_for(request, "failed", str(error)))
+        self._output.put(frame)
+        if self._to_activate is not None:
+            subscription, self._to_activate = self._to_activate, None
+            self._output.add_source(subscription)
+            subscription.board.publisher.add_follower(subscription)
+
+    # Subscriptions ------------------------------------------------------------------------------------
+
+    async def subscribe(self, request: Subscribe) -> Result:
+        """Makes a subscription; it begins after the answer was sent."""
+        board = self.registry.board(request.board)
+        self.unsubscribe(board, "subscribed anew")
+        cursor = await self._start_of(board, request)
+        if request.interactive and board.lease.holder is None:
+            board.lease.take(self.id, self.who, steal=False)
+        subscription = Subscription(board, self._output, cursor, follow=request.follow, readers=self.registry.readers)
+        self._subscriptions[board.name] = self._to_activate = subscription
+        if request.follow:
+            viewers = len(board.publisher.followers) + 1
+            board.publisher.publish(ViewerAttached(self.id, self.who, viewers))
+        return Subscribed(cursor, self.id, board.lease.holder, board.lease.is_held_by(self.id))
+
+    def unsubscribe(self, board: Board, reason: str) -> None:
+        """Ends the subscription to a board, if there is one."""
+        subscription = self._subscriptions.pop(board.name, None)
+        if subscription is None:
+            return
+        self._output.remove_source(subscription)
+        board.publisher.remove_follower(subscription)
+        if subscription.follows:
+            viewers = len(board.publisher.followers)
+            board.publisher.publish(ViewerDetached(self.id, self.who, viewers, reason))
+            _log.info(
+                "viewer detached board=%s who=%s reason=%s behind=%d", board.name, self.who, reason, subscription.behind
+            )
+
+    async def _start_of(self, board: Board, request: Subscribe) -> int:
+        tail, journal = board.publisher.tail, board.parts.journal
+        limiter = self.registry.readers
+        if request.after is not None:
+            return min(max(request.after + 1, 0), tail.next_seq)
+        if request.since is not None:
+            found = await trio.to_thread.run_sync(seq_at_time, journal, request.since, limiter=limiter)
+            return tail.next_seq if found is None else found
+        if request.last_lines is not None:
+            seq, missing = tail.seq_of_last_lines(max(request.last_lines, 0))
+            if not missing:
+                return seq
+            older = await trio.to_thread.run_sync(seq_of_last_lines, journal, seq, missing, limiter=limiter)
+            return seq if older is None else older
+        return tail.next_seq
+
+    def _note_unexpected(self, error: Exception) -> None:
+        boards = [subscription.board for subscription in self._subscriptions.values()]
+        context = "; ".join(f"board={board.name} {board.describe_running()}" for board in boards)
+        _log.error("client failed who=%s %s", self.who, context, exc_info=error)
+        for board in boards:
+            board.publisher.publish(Failure("viewer", f"{type(error).__name__}: {error}", self.who, None))
+
+
+def refuse_client(client_socket: socket.socket, limit: int) -> None:
+    """Tells a client that there are too many, and closes."""
+    text = f"this daemon serves {limit} clients at a time"
+    message = ErrorResponse(0, "limit", text, "detach one, or raise limits.clients")
+    Output(client_socket).put(ServerConnection(SOFTWARE).send(message))
+    client_socket.close()

@@ -1,0 +1,93 @@
+"""The listening socket: its path, its mode, and what an older daemon may have left there."""
+
+import os
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from esperd.errors import StartError
+from esperd.storage.files import make_directory
+
+_BACKLOG: Final = 64
+# sun_path holds 108 bytes with its final zero. Source: unix(7).
+_MAX_PATH_BYTES: Final = 107
+# Out of descriptors or memory: an accept that fails at once would be tried again at once.
+_ACCEPT_PAUSE_S: Final = 0.5
+
+
+@contextmanager
+def open_listener(path: Path, group: int | None) -> Generator[socket.socket]:
+    """Binds and listens; removes the socket's file in the end.
+
+    Args:
+        path: Where; a socket that nobody listens on is replaced.
+        group: Whose members may connect, too; None for the daemon's user alone.
+
+    Raises:
+        StartError: somebody listens there, it is something else than a socket, or the directory can't be written.
+    """
+    if len(os.fsencode(path)) > _MAX_PATH_BYTES:
+        raise StartError(f"the socket's path is too long for the system: {path}", "choose a shorter --socket")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.setblocking(False)
+        try:
+            make_directory(path.parent, 0o700 if group is None else 0o750)
+            _remove_stale(path)
+            # Made without any permission, so that nobody connects before the mode is right.
+            before = os.umask(0o777)
+            try:
+                listener.bind(str(path))
+            finally:
+                os.umask(before)
+            if group is not None:
+                os.chown(path, -1, group)
+                os.chown(path.parent, -1, group)
+            path.chmod(0o600 if group is None else 0o660)
+        except OSError as error:
+            raise StartError(f"can't make the socket {path}: {error.strerror}", "choose another --socket") from error
+        identity = path.stat().st_ino
+        listener.listen(_BACKLOG)
+        yield listener
+        # Another daemon may have replaced it meanwhile.
+        if path.exists() and path.stat().st_ino == identity:
+            path.unlink()
+    finally:
+        listener.close()
+
+
+def _remove_stale(path: Path) -> None:
+    if not path.exists() and not path.is_symlink():
+        return
+    if not path.is_socket():
+        raise StartError(f"{path} exists and is no socket", "move it away, or choose another --socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except BlockingIOError:
+            pass  # its backlog is full: somebody is there
+    raise StartError(f"another esperd listens on {path}", "stop it, or choose another --socket", is_busy=True)
+
+
+async def accept_clients(listener: socket.socket) -> AsyncGenerator[socket.socket]:
+    """Yields non-blocking sockets, each to be closed by the caller, until cancelled."""
+    while True:
+        # Without a deadline: nobody has to connect.
+        await trio.lowlevel.wait_readable(listener)
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            continue
+        except OSError:
+            await trio.sleep(_ACCEPT_PAUSE_S)
+            continue
+        client.setblocking(False)
+        yield client

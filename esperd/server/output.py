@@ -1,0 +1,127 @@
+"""The sending side of one client's connection.
+
+As long as the client reads, a frame goes straight into the socket, without a task switch. When the socket is full, the
+client is behind: its own task takes over and serves it from where it is. A client that never reads again costs one
+partly sent frame and a few numbers.
+"""
+
+import socket
+from collections import deque
+from typing import Final, Protocol
+
+import trio
+
+# Answers wait here only while the client does not read them; then it may not ask for more, either.
+_MAX_QUEUED_BYTES: Final = 4 * 1024 * 1024
+
+
+class Source(Protocol):
+    """Something that has frames for the client when it is behind."""
+
+    async def next_batch(self) -> bytes | None:
+        """The next whole frames; None when there are none now."""
+        ...
+
+
+class Output:
+    """Sends frames in order; owned by the client's session, which closes the socket."""
+
+    def __init__(self, client_socket: socket.socket) -> None:
+        self._socket = client_socket
+        self._rest = memoryview(b"")
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._sources: tuple[Source, ...] = ()
+        self._wakeup = trio.Event()
+        self._drained = trio.Event()
+        self.is_broken = False
+
+    def send_now(self, frame: bytes) -> bool:
+        """Sends a frame if the client is not behind; False when nothing of it was taken."""
+        if self._rest or self._queue or self.is_broken:
+            return False
+        try:
+            sent = self._socket.send(frame)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._break()
+            return False
+        if sent < len(frame):
+            self._rest = memoryview(frame)[sent:]
+            self._wakeup.set()
+        return True
+
+    def put(self, frame: bytes) -> None:
+        """Sends a frame, now or when the client reads on."""
+        if not self.send_now(frame):
+            self._queue.append(frame)
+            self._queued_bytes += len(frame)
+            self._wakeup.set()
+
+    def wake(self) -> None:
+        """A source has something and could not send it itself."""
+        self._wakeup.set()
+
+    def add_source(self, source: Source) -> None:
+        """From now on *source* is asked while the client is behind."""
+        self._sources = (*self._sources, source)
+        self._wakeup.set()
+
+    def remove_source(self, source: Source) -> None:
+        """The reverse; harmless when it was none."""
+        self._sources = tuple(other for other in self._sources if other is not source)
+
+    async def wait_room(self) -> None:
+        """Waits while too many answers are queued. Without a deadline: the client decides when it reads."""
+        while self._queued_bytes > _MAX_QUEUED_BYTES and not self.is_broken:
+            await self._drained.wait()
+
+    async def run(self) -> None:
+        """Serves the client whenever it is behind, until the connection breaks."""
+        while not self.is_broken:
+            # Without a deadline: a client that is not behind needs nothing.
+            await self._wakeup.wait()
+            self._wakeup = trio.Event()
+            while await self._send_some():
+                pass
+
+    async def _send_some(self) -> bool:
+        """Sends what is waiting, then a batch of each source; False when nobody had anything."""
+        await self._send_all()
+        while self._queue:
+            frame = self._queue.popleft()
+            self._queued_bytes -= len(frame)
+            self._rest = memoryview(frame)
+            await self._send_all()
+        drained, self._drained = self._drained, trio.Event()
+        drained.set()
+        had_some = False
+        for source in self._sources:
+            batch = None if self.is_broken else await source.next_batch()
+            if batch is not None:
+                # What was sent directly meanwhile, and did not fit, comes first.
+                await self._send_all()
+                self._rest = memoryview(batch)
+                await self._send_all()
+                had_some = True
+        return (had_some or bool(self._queue)) and not self.is_broken
+
+    async def _send_all(self) -> None:
+        while self._rest and not self.is_broken:
+            try:
+                sent = self._socket.send(self._rest)
+                self._rest = self._rest[sent:]
+            except BlockingIOError:
+                # Without a deadline: a viewer may be stopped for a week; it then reads on where it was.
+                await trio.lowlevel.wait_writable(self._socket)
+            except OSError:
+                self._break()
+
+    def _break(self) -> None:
+        self.is_broken = True
+        self._rest = memoryview(b"")
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._wakeup.set()
+        self._drained.set()

@@ -1,0 +1,113 @@
+"""A viewer's place in a board's events: a cursor, served from memory, or from the journal when it is further behind."""
+
+from typing import Final
+
+import trio
+
+from esper_protocol.codec import encode_message
+from esper_protocol.events import Event, Gap, GapReason
+from esper_protocol.messages import HistoryEnd
+from esperd.board.board import Board
+from esperd.clock import wall_ns
+from esperd.server.output import Output
+from esperd.storage.journal_reader import JournalReader, Stretch
+from esperd.storage.tail import Entry
+
+_BATCH_BYTES: Final = 256 * 1024
+# How long to wait for the disk writer to write what is in memory no more; it writes 20 times a second.
+_DISK_WAIT_S: Final = 2.0
+
+
+class Subscription:
+    """Follows one board for one client; or, with *follow* false, reads up to the present and is over.
+
+    Args:
+        cursor: The position of the first event that is wanted.
+        readers: Limits how many viewers read old segments at one time.
+    """
+
+    def __init__(
+        self, board: Board, output: Output, cursor: int, *, follow: bool, readers: trio.CapacityLimiter
+    ) -> None:
+        self.board = board
+        self._output = output
+        self._cursor = cursor
+        self._end: int | None = None if follow else board.publisher.next_seq
+        self._readers = readers
+        self._reader = JournalReader(board.parts.journal)
+        self._is_level = False
+        self._is_over = False
+        self.follows = follow
+
+    @property
+    def behind(self) -> int:
+        """How many positions it has not sent yet."""
+        return max(self.board.publisher.next_seq - self._cursor, 0)
+
+    def offer(self, entry: Entry) -> None:
+        """A new entry was published: sends it at once if everything before it was sent."""
+        if not self._is_level:
+            return
+        if self._output.send_now(entry.frame):
+            self._cursor = entry.end_seq
+        else:
+            self._is_level = False
+            self._output.wake()
+
+    async def next_batch(self) -> bytes | None:
+        """The next frames for a client that is behind."""
+        tail = self.board.publisher.tail
+        if self._end is not None and self._cursor >= self._end:
+            return self._finish_history()
+        if self._cursor >= tail.next_seq:
+            self._is_level = self._end is None
+            return None
+        if self._cursor >= tail.first_seq:
+            return self._from_tail(tail.from_seq(self._cursor, _BATCH_BYTES))
+        stretch = await self._read_journal()
+        if stretch is None:
+            stretch = await self._wait_for_disk()
+        return self._from_journal(stretch)
+
+    def _finish_history(self) -> bytes | None:
+        if self._is_over:
+            return None
+        self._is_over = True
+        return encode_message(HistoryEnd(self.board.name, self._cursor))
+
+    def _from_tail(self, entries: list[Entry]) -> bytes:
+        if self._end is not None:
+            entries = [entry for entry in entries if entry.first_seq < self._end]
+        self._cursor = entries[-1].end_seq
+        return b"".join(entry.frame for entry in entries)
+
+    async def _read_journal(self) -> Stretch | None:
+        # Not abandoned on cancellation: the reader belongs to this task, and a read takes milliseconds.
+        return await trio.to_thread.run_sync(self._reader.read, self._cursor, limiter=self._readers)
+
+    async def _wait_for_disk(self) -> Stretch | None:
+        """Memory has dropped what the disk has not taken yet."""
+        with trio.move_on_after(_DISK_WAIT_S):
+            await self.board.parts.disk.wait_progress()
+        return await self._read_journal()
+
+    def _from_journal(self, stretch: Stretch | None) -> bytes:
+        first_in_memory = self.board.publisher.tail.first_seq
+        if stretch is None or stretch.next_seq <= self._cursor:
+            if self._cursor >= first_in_memory:
+                return b""
+            lost = (self._cursor, first_in_memory - 1)
+            self._cursor = first_in_memory
+            return self._gap(lost, "disk_full", "the disk took nothing for too long")
+        before = b""
+        if stretch.lost is not None:
+            reason: GapReason = "retention" if stretch.lost_reason == "retention" else "journal_damaged"
+            before = self._gap(stretch.lost, reason, "no longer kept" if reason == "retention" else "unreadable")
+        self._cursor = stretch.next_seq
+        return before + stretch.frames
+
+    def _gap(self, lost: tuple[int, int], reason: GapReason, detail: str) -> bytes:
+        """Tells this viewer, and only it, what it can't get."""
+        publisher = self.board.publisher
+        gap = Gap(reason, detail, None, lost[0], lost[1])
+        return encode_message(Event(lost[1], wall_ns(), self.board.name, publisher.generation, publisher.boot, gap))

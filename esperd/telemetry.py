@@ -1,0 +1,35 @@
+"""Once a minute each board says how the daemon is doing; the one timer that runs while nothing happens."""
+
+from typing import Final
+
+import trio
+
+from esper_protocol.events import Telemetry
+from esperd.board.board import Board, rss_bytes
+
+_PERIOD_S: Final = 60.0
+
+
+async def publish_telemetry(boards: list[Board]) -> None:
+    """Publishes until cancelled."""
+    started = trio.current_time()
+    before = {board.name: (0, 0) for board in boards}
+    while True:
+        await trio.sleep(_PERIOD_S)
+        uptime_s = round(trio.current_time() - started, 1)
+        for board in boards:
+            publisher = board.publisher
+            events, size = before[board.name]
+            before[board.name] = publisher.events, publisher.bytes
+            publisher.publish(
+                Telemetry(
+                    uptime_s,
+                    rss_bytes(),
+                    publisher.tail.size_bytes,
+                    board.parts.journal.size_bytes,
+                    len(publisher.followers),
+                    int(board.capture_id is not None),
+                    round((publisher.events - events) / _PERIOD_S, 2),
+                    round((publisher.bytes - size) / _PERIOD_S, 1),
+                )
+            )
