@@ -18,7 +18,7 @@ from esper_protocol.events import (
     split_lines,
 )
 
-_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}\r?\n?")
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}\r?\n?")
 
 
 class DumpFolding:
@@ -60,7 +60,8 @@ class DumpFolding:
             hides = line_so_far
         else:
             # Four characters carry three bytes; only the beginning of a line may be of another length.
-            hides = not is_finished or len(part.rstrip(b"\r\n")) % 4 == 0
+            length = len(part.rstrip(b"\r\n"))
+            hides = length > 0 and (not is_finished or length % 4 == 0)
         if not is_finished:
             self._hides_open_line = hides
         return hides

@@ -79,8 +79,8 @@ def _session(body: Body) -> str | None:
 def _firmware(body: Body) -> str | None:
     match body:
         case Boot():
-            mode = f", {body.boot_mode}" if body.boot_mode else ""
-            return f"boot: {body.reset_reason} (0x{body.reset_code:x}{mode})"
+            mode = f", boot mode {body.boot_mode}" if body.boot_mode else ""
+            return f"boot: {body.reset_reason} (0x{body.reset_code:x}){mode}"
         case App():
             parts = [body.project or "application", body.version or ""]
             parts.append(f"(IDF {body.idf_version})" if body.idf_version else "")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from image import stamp, symbols
+from firmware.image import stamp, symbols
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 QEMU = "qemu-system-riscv32"
 COALESCE_MS = 5
@@ -82,7 +82,7 @@ class Session:
 
 
 @asynccontextmanager
-async def run_firmware(elf: Path, scenario: Scenario) -> AsyncIterator[Session]:
+async def run_firmware(elf: Path, scenario: Scenario) -> AsyncGenerator[Session]:
     """A board with the firmware, powered on; off again at the end of the block."""
     image = stamp(elf)
     word = symbols(elf)["scenario_word"]
@@ -92,9 +92,7 @@ async def run_firmware(elf: Path, scenario: Scenario) -> AsyncIterator[Session]:
         command += ["-device", f"loader,addr={word:#x},data={int(scenario)},data-len=4", "-serial", "stdio"]
         command += ["-monitor", f"unix:{monitor_path},server=on,wait=off"]
         async with trio.open_nursery() as nursery:
-            process = await trio.lowlevel.open_process(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             try:
                 monitor = await _connect(monitor_path)
                 session = Session(process, monitor)

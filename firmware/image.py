@@ -26,9 +26,7 @@ def build(folder: Path, build_folder: Path) -> Path:
 
 def symbols(elf: Path) -> dict[str, int]:
     """Addresses of the ELF file's symbols."""
-    listing = subprocess.run(
-        ["riscv64-unknown-elf-nm", str(elf)], check=True, capture_output=True, text=True
-    ).stdout
+    listing = subprocess.run(["riscv64-unknown-elf-nm", str(elf)], check=True, capture_output=True, text=True).stdout
     return {line.split()[2]: int(line.split()[0], 16) for line in listing.splitlines()}
 
 

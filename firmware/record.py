@@ -1,6 +1,7 @@
 """Builds the firmware, runs it in QEMU, types, and writes the recordings that esperd ships.
 
-Usage: ``python record.py [NAME...]``; without names all recordings are made again, and the ELF file is replaced.
+Usage, in the repository's folder: ``python -m firmware.record [NAME...]``. Without names all recordings are made
+again, and the ELF file is replaced.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from emulator import Scenario, Session, run_firmware
-from image import build
+from firmware.emulator import Scenario, Session, run_firmware
+from firmware.image import build
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,7 +72,7 @@ async def record_reset_in_dump(session: Session, segments: Segments) -> None:
     await session.wait_for(rb".{5003}", after=started)
     await session.reset_from_outside()
     banner = (await session.wait_for(rb"ESP-ROM:", after=started)).start()
-    if session.data[banner - 1 : banner] == b"\n":
+    if session.data[banner - 1] == ord("\n"):
         raise SystemExit("The reset came between two lines. Run it again.")
     segments["dump_cut"] = (prompted, banner)
     at = await _boot(session, segments, "boot_after_reset", banner)
@@ -100,7 +101,7 @@ async def _answer(session: Session, segments: Segments, command: str) -> None:
     before = await session.send(command + "\r")
     echo = (await session.wait_for(re.escape(command.encode()) + rb"\r\n", after=before)).end()
     answered = (await session.wait_for(rb"\nesp> ", after=echo - 1)).start() + 1
-    segments[f"answer_{command.split()[0]}"] = (echo, answered)
+    segments[f"answer_{command.partition(' ')[0]}"] = (echo, answered)
 
 
 async def record_console(session: Session, segments: Segments) -> None:
@@ -134,7 +135,7 @@ SCRIPTS: dict[str, tuple[Scenario, Callable[[Session, Segments], Awaitable[None]
 }
 
 
-async def record(name: str, elf: Path) -> None:
+async def record(name: str, elf: Path, elf_sha256: str) -> None:
     """Make the recording ``name`` and write it."""
     scenario, script = SCRIPTS[name]
     segments: Segments = {}
@@ -144,7 +145,7 @@ async def record(name: str, elf: Path) -> None:
     timing = _cut(session.timing_ms_len, length)
     description = {
         "note": " ".join((script.__doc__ or "").split()),
-        "elf_sha256": hashlib.sha256(elf.read_bytes()).hexdigest(),
+        "elf_sha256": elf_sha256,
         "sent": session.sent,
         "segments": segments,
         "timing_ms_len": timing,
@@ -168,8 +169,9 @@ async def main(names: list[str]) -> None:
     """Build, then record one after the other: recordings made side by side would disturb each other's timing."""
     RECORDINGS.mkdir(exist_ok=True)
     elf = build(HERE, HERE / "build")
+    elf_sha256 = hashlib.sha256(await trio.Path(elf).read_bytes()).hexdigest()
     for name in names or list(SCRIPTS):
-        await record(name, elf)
+        await record(name, elf, elf_sha256)
     shutil.copyfile(elf, RECORDINGS / "greenhouse.elf")
 
 

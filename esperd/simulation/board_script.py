@@ -25,6 +25,7 @@ from esperd.simulation.scenarios import (
     CRASHES,
     POWER_ON,
     RESTART,
+    SELF_CRASH,
     After,
     Crash,
     Line,
@@ -66,7 +67,7 @@ class BoardScript:
         self._fifo = bytearray()
         self._typed = bytearray()
         self._last_typed = 0
-        self._next_crash = scenario.first_crash or CRASHES[b"crash"]
+        self._special_crash = scenario.first_crash
         self._boot(POWER_ON, 0.0)
 
     # --- Player ---
@@ -179,7 +180,7 @@ class BoardScript:
     def _run(self, text: bytes, now: float) -> None:
         command, _, argument = text.partition(b" ")
         if command in CRASHES:
-            self._crash(self._next_crash if command == b"crash" else CRASHES[command], now)
+            self._crash((self._special_crash if command == b"crash" else None) or CRASHES[command], now)
         elif command == b"restart":
             self._play(RESTART, now, after=lambda at: self._boot(AFTER_RESTART, at))
         else:
@@ -197,11 +198,11 @@ class BoardScript:
 
     def _crash_by_itself(self, at: float) -> None:
         self._wire.push(b"\r\n", at)
-        self._crash(self._next_crash, at)
+        self._crash(self._special_crash or SELF_CRASH, at)
 
     def _crash(self, crash: Crash, at: float) -> None:
         self._dying_of = crash
-        self._next_crash = CRASHES[b"crash"]
+        self._special_crash = None
         self._play(crash.panic, at, after=self._wait_for_enter)
 
     def _wait_for_enter(self, at: float) -> None:
@@ -223,5 +224,5 @@ class BoardScript:
         }
         self._play(self._dying_of.dump, at, after=after[self._dying_of.after])
 
-    def _hang(self, at: float) -> None:
+    def _hang(self, _at: float) -> None:
         self._state = State.HUNG

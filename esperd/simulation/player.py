@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
+
+from esperd.simulation.errors import SimulationError
 
 BLOCK_BYTES = 65536
 """What is handed over at once when nothing is paced: several times what a pseudo-terminal holds."""
@@ -29,9 +32,16 @@ class SpeedPlayer:
     """Another player's time, ``speed`` times faster; with speed 0 its time stands still but for its own deadlines.
 
     The other player's clock starts at 0 when this one is made at ``now``.
+
+    Raises:
+        SimulationError: if ``speed`` is negative or not a number.
     """
 
     def __init__(self, player: Player, *, speed: float, now: float) -> None:
+        if not (math.isfinite(speed) and speed >= 0):
+            raise SimulationError(
+                f"The speed {speed:g} of a simulated board is not 0 or more. Use for example speed=2."
+            )
         self._player = player
         self._speed = speed
         self._started_at = now

@@ -54,9 +54,7 @@ def load_recording(path: Path) -> Recording:
     return Recording(data=data, timing=_checked_timing(path, data, description), segments=description.segments)
 
 
-def _checked_timing(
-    path: Path, data: bytes, description: _Description
-) -> tuple[tuple[float, int], ...] | None:
+def _checked_timing(path: Path, data: bytes, description: _Description) -> tuple[tuple[float, int], ...] | None:
     if description.timing_ms_len is None:
         return None
     name = path.with_suffix(".json")
@@ -71,7 +69,6 @@ def _checked_timing(
         total_bytes += length
     if total_bytes != len(data):
         raise SimulationError(
-            f"The timing in {name} is for {total_bytes} bytes but {path} has {len(data)}."
-            " Correct or remove that file."
+            f"The timing in {name} is for {total_bytes} bytes but {path} has {len(data)}. Correct or remove that file."
         )
     return tuple((at_ms / 1000, length) for at_ms, length in description.timing_ms_len)

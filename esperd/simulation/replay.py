@@ -13,7 +13,7 @@ from esperd.simulation.terminal import open_terminal
 from esperd.simulation.wire import BITS_PER_BYTE
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
     from pathlib import Path
 
     Pieces = Iterator[tuple[float, int]]
@@ -90,7 +90,7 @@ def _blocks(total_bytes: int, block_bytes: int, block_s: float) -> Pieces:
 
 
 @asynccontextmanager
-async def open_replay(path: Path, *, baud: int, speed: float, loop: bool) -> AsyncIterator[str]:
+async def open_replay(path: Path, *, baud: int, speed: float, loop: bool) -> AsyncGenerator[str]:
     """A board that says what was recorded in ``path``; after the last byte it stays connected and silent.
 
     The timing is that of the ``.json`` of the same stem (field ``timing_ms_len``) where there is one, else ``baud``'s.

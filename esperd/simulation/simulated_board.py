@@ -14,7 +14,7 @@ from esperd.simulation.scenarios import SCENARIOS
 from esperd.simulation.terminal import open_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 
 def simulated_board_player(scenario: str, *, baud: int, speed: float, now: float) -> SpeedPlayer:
@@ -24,14 +24,12 @@ def simulated_board_player(scenario: str, *, baud: int, speed: float, now: float
         SimulationError: if there is no such scenario.
     """
     if scenario not in SCENARIOS:
-        raise SimulationError(
-            f"There is no simulated board {scenario!r}. Use one of: {', '.join(sorted(SCENARIOS))}."
-        )
+        raise SimulationError(f"There is no simulated board {scenario!r}. Use one of: {', '.join(sorted(SCENARIOS))}.")
     return SpeedPlayer(BoardScript(SCENARIOS[scenario], baud=baud), speed=speed, now=now)
 
 
 @asynccontextmanager
-async def open_simulated_board(scenario: str, *, baud: int, speed: float) -> AsyncIterator[str]:
+async def open_simulated_board(scenario: str, *, baud: int, speed: float) -> AsyncGenerator[str]:
     """A simulated board behind a pseudo-terminal.
 
     Yields:

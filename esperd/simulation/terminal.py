@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from esperd.simulation.player import Player
 
@@ -22,7 +22,7 @@ READ_BYTES = 65536
 
 
 @asynccontextmanager
-async def open_terminal(player: Player) -> AsyncIterator[str]:
+async def open_terminal(player: Player) -> AsyncGenerator[str]:
     """Play on a new pseudo-terminal until the block is left.
 
     Yields:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MARKED = re.compile(
     rb"=+ CORE DUMP START =+\r\n((?:[A-Za-z0-9+/]{2,64}={0,2}\r\n)+)=+ CORE DUMP END =+\r\n"
@@ -14,36 +16,22 @@ MARKED = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class WireDump:
-    """A core dump as it came, decoded line by line."""
-
-    image: bytes
-    printed_checksum: bytes
-
-    @property
-    def announced_bytes(self) -> int:
-        return int.from_bytes(self.image[:4], "little")
-
-    @property
-    def version(self) -> int:
-        return int.from_bytes(self.image[4:8], "little")
-
-    @property
-    def checksum_is_right(self) -> bool:
-        crc = zlib.crc32(self.image[:-4])
-        return crc.to_bytes(4, "little") == self.image[-4:] and b"%08x" % crc == self.printed_checksum
-
-
-def find_dumps(transcript: bytes) -> list[WireDump]:
-    """Whole core dumps of a transcript."""
-    dumps: list[WireDump] = []
+def valid_dumps(transcript: bytes) -> list[bytes]:
+    """The whole core dumps of a transcript, header and checksum included, each found to be what it announces."""
+    images: list[bytes] = []
     for match in MARKED.finditer(transcript):
         image = b"".join(base64.b64decode(line, validate=True) for line in match[1].splitlines())
-        dumps.append(WireDump(image, match[2]))
-    return dumps
+        crc = zlib.crc32(image[:-4])
+        assert int.from_bytes(image[:4], "little") == len(image)
+        assert int.from_bytes(image[4:8], "little") == 5 << 16 | 0x0102
+        assert image[24:28] == b"\x7fELF"
+        assert image[-4:] == crc.to_bytes(4, "little")
+        assert match[2] == b"%08x" % crc
+        images.append(image)
+    return images
 
 
 @pytest.fixture
-def core_dumps() -> Callable[[bytes], list[WireDump]]:
-    return find_dumps
+def core_dumps() -> Callable[[bytes], list[bytes]]:
+    """Finds the core dumps in a transcript; see ``valid_dumps``."""
+    return valid_dumps

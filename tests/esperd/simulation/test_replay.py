@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -10,9 +10,13 @@ import trio.testing
 from hypothesis import given, settings, strategies as st
 
 from esperd.simulation.errors import SimulationError
-from esperd.simulation.player import Player
 from esperd.simulation.recording import Recording, load_recording
 from esperd.simulation.replay import open_replay, replay_player
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from esperd.simulation.player import Player
 
 
 def spoken(player: Player, *, until: float = 1e9, passes: int = 100_000) -> list[tuple[float, bytes]]:
@@ -44,9 +48,7 @@ def test_without_timing_bytes_come_at_the_baud_rate(data: bytes, speed: float) -
 
 
 @given(
-    pieces=st.lists(
-        st.tuples(st.floats(0, 50), st.binary(max_size=20)), max_size=30
-    ),
+    pieces=st.lists(st.tuples(st.floats(0, 50), st.binary(max_size=20)), max_size=30),
     speed=st.sampled_from([0.25, 1.0, 4.0]),
 )
 def test_recorded_timing_is_obeyed(pieces: list[tuple[float, bytes]], speed: float) -> None:
@@ -164,3 +166,9 @@ def test_a_json_file_without_timing_means_the_baud_rate(tmp_path: Path) -> None:
     (tmp_path / "board.raw").write_bytes(b"abc")
     (tmp_path / "board.json").write_text('{"note": "somebody else\'s"}')
     assert load_recording(tmp_path / "board.raw").timing is None
+
+
+@pytest.mark.parametrize("speed", [-1.0, float("nan"), float("inf")])
+def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+    with pytest.raises(SimulationError, match="is not 0 or more"):
+        replay_player(Recording(b"x", None, {}), baud=115200, speed=speed, loop=False, now=0.0)
