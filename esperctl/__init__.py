@@ -1,6 +1,6 @@
 """The client: one-shot commands and plain streams over a blocking Unix socket.
 
-Read in the order a command runs: ``cli`` (turns errors into exit codes), ``command_line`` (finds the command),
+Read in the order a command runs: ``process`` (turns errors into exit codes), ``command_line`` (finds the command),
 ``arguments`` (what every command accepts), ``daemons`` (finds sockets, boards and core dumps), ``client`` (the socket
 under the sans-IO connection), ``commands/`` (one file for each command), ``attachment`` (the loop of ``attach``).
 ``output`` alone writes to the terminal. Pure: ``times``, ``terminal_text``, ``subscription``, ``selection``,

@@ -16,6 +16,7 @@ else:
         return method
 
 
+_HELP_COLUMNS: Final = 100
 _WITH_VALUE: Final = ("--socket", "--board", "--color")
 
 
@@ -28,6 +29,13 @@ class Arguments(argparse.Namespace):
     color: ColourChoice
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Of a fixed width: to ask the terminal for its own, argparse imports more than all of a command needs."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_HELP_COLUMNS)
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are exceptions, and which guesses no abbreviations."""
 
@@ -38,7 +46,7 @@ class Parser(argparse.ArgumentParser):
             usage=usage,
             epilog=epilog,
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_HelpFormatter,
         )
 
     @override

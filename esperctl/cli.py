@@ -1,53 +1,18 @@
-"""The process: runs its command line, and turns what went wrong into a sentence and an exit code."""
+"""The entry point, which imports everything else only when it runs."""
 
-import sys
+import gc
+from typing import Final
 
-from esperctl.errors import EXIT_DONE, EXIT_INTERRUPTED, EsperctlError, FailedError
-from esperctl.output import Output, abandon_stdout
+_EXIT_INTERRUPTED: Final = 130
 
 
 def main() -> int:
     """Runs the process's command line and returns its exit code."""
-    output = Output()
+    # Imports make tens of thousands of objects and no garbage; looking for some costs a twentieth of a short run.
+    # The command line turns the collector on again.
+    gc.disable()
     try:
-        code = _run_until_exit()
-        sys.stdout.flush()
-    except EsperctlError as error:
-        return _refuse(error, output)
-    except BrokenPipeError:
-        # The reader had enough, as with `| head`: that is its right and no error.
-        abandon_stdout()
-        return EXIT_DONE
-    except OSError as error:
-        abandon_stdout()
-        return _refuse(FailedError(f"the output can't be written: {error.strerror or error}"), output)
+        from esperctl.process import run_process  # noqa: PLC0415 - so that the above and the below hold for it
     except KeyboardInterrupt:
-        return _interrupted()
-    return code
-
-
-def _interrupted() -> int:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        abandon_stdout()
-    return EXIT_INTERRUPTED
-
-
-def _run_until_exit() -> int:
-    # Imported here, so that Ctrl-C during the longest imports is no traceback either.
-    from esperctl.command_line import run_command_line  # noqa: PLC0415 - see above
-
-    try:
-        return run_command_line(sys.argv[1:])
-    except SystemExit as ending:
-        # Of --help and --version, or of a signal; the output is still to be flushed.
-        return ending.code if isinstance(ending.code, int) else EXIT_DONE
-
-
-def _refuse(error: EsperctlError, output: Output) -> int:
-    try:
-        output.warn(error)
-    except OSError:
-        abandon_stdout()
-    return error.exit_code
+        return _EXIT_INTERRUPTED
+    return run_process()

@@ -1,7 +1,10 @@
 """The command line: which commands there are, where they live, and how each is parsed and run."""
 
+import gc
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from esper_protocol.version import PACKAGE_VERSION, PROTOCOL_VERSION
 from esperctl.arguments import Arguments, Parser, add_global_options, defaults, split_at_command
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-class Command(NamedTuple):
+class Command(msgspec.Struct, frozen=True):
     """Where a command lives (in ``esperctl.commands``), what it does, and how it is called."""
 
     module: str
@@ -61,13 +64,15 @@ def run_command_line(words: list[str]) -> int:
     """
     before, name, rest = split_at_command(words)
     arguments = defaults()
-    _top_parser().parse_args(before, arguments)
+    if before:
+        _top_parser().parse_args(before, arguments)
     if name is None:
         raise UsageError("say what to do", "see `esperctl --help`")
     if name not in GROUPS:
         return _run_command(_find(COMMANDS, name, ""), f"esperctl {name}", rest, arguments)
     before, action, rest = split_at_command(rest)
-    _group_parser(name).parse_args(before, arguments)
+    if before:
+        _group_parser(name).parse_args(before, arguments)
     if action is None:
         raise UsageError(f"{name}: say what to do", f"see `esperctl {name} --help`")
     command = _find(GROUPS[name], action, f"{name}: ")
@@ -100,6 +105,8 @@ def _run_command(command: Command, title: str, words: list[str], arguments: Argu
     else:
         # Lets options stand between the positionals, but loses what `--` says about those after it.
         parser.parse_intermixed_args(words, arguments)
+    gc.freeze()
+    gc.enable()
     return run(arguments, Output(arguments.color))
 
 

@@ -6,7 +6,9 @@ import socket
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from esper_protocol.messages import Boards, CoredumpDetails, CoredumpInfo, ListBoards
 from esper_protocol.records import BoardRecord, DaemonRecord
@@ -25,7 +27,7 @@ _SYSTEM_FOLDER: Final = "/run/esperd"
 _START_HINT: Final = "start one with `esperd ttyUSB0`, or `systemctl start esperd@ttyUSB0`"
 
 
-class Daemon(NamedTuple):
+class Daemon(msgspec.Struct, frozen=True):
     """A daemon that answered, and what it serves."""
 
     client: Client
@@ -33,7 +35,7 @@ class Daemon(NamedTuple):
     boards: list[BoardRecord]
 
 
-class FoundBoard(NamedTuple):
+class FoundBoard(msgspec.Struct, frozen=True):
     """A board and the connection to its daemon."""
 
     client: Client
@@ -41,7 +43,7 @@ class FoundBoard(NamedTuple):
     daemon: DaemonRecord
 
 
-class SocketPaths(NamedTuple):
+class SocketPaths(msgspec.Struct, frozen=True):
     """Where daemons may listen, and the folders that this user may not look into."""
 
     paths: list[str]

@@ -7,9 +7,9 @@ Lines are split, one object each: ``seq`` is that line's own, ``text`` is withou
 import msgspec
 
 from esper_protocol.events import Event, Line, Tx, kind_of
+from esperctl.safe_text import escape_json
 from esperctl.selection import line_text
 from esperctl.subscription import AnyEvent, lines_of
-from esperctl.terminal_text import escape_json
 from esperctl.times import rfc3339
 
 

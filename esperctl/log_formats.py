@@ -7,8 +7,9 @@ from esperctl.dump_folding import DumpFolding
 from esperctl.event_json import json_lines
 from esperctl.markers import DECODE_BODIES, marker, progress
 from esperctl.report_text import report_lines
+from esperctl.safe_text import safe_text
 from esperctl.subscription import AnyEvent
-from esperctl.terminal_text import RESET, TerminalText, safe_text
+from esperctl.terminal_text import RESET, TerminalText
 from esperctl.times import LocalClock
 
 DumpView = Literal["fold", "show", "hide"]

@@ -11,7 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from esperctl.errors import EsperctlError
-from esperctl.terminal_text import escape_json, safe_text
+from esperctl.safe_text import escape_json, safe_text
 
 ColourChoice = Literal["auto", "always", "never"]
 _DEFAULT_WIDTH: Final = 80

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from esperctl.terminal_text import safe_text
+from esperctl.safe_text import safe_text
 
 _MAX_FRAMES: Final = 40
 _MAX_TEXT_LINES: Final = 200

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from esperctl.terminal_text import safe_text
+from esperctl.safe_text import safe_text
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

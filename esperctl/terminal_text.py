@@ -12,42 +12,19 @@ import codecs
 import re
 from typing import Final
 
+from esperctl.safe_text import UNSAFE_CLASS, visible
+
 RESET: Final = "\x1b[0m"
 
 # Real styles are far shorter; what is longer is not a style but an attempt to make this filter hold data back.
 _MAX_SGR_PARAMETERS: Final = 64
 
-# C0 but tab and newline, DEL and C1 (ECMA-48); the bidirectional controls of Unicode (UAX 9), which reorder a line.
-_UNSAFE_CLASS: Final = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _SGR_BODY: Final = rf"\[[0-9;:]{{0,{_MAX_SGR_PARAMETERS}}}"
-_SPECIAL: Final = re.compile(rf"\x1b{_SGR_BODY}m|\r+\n?|\n|[{_UNSAFE_CLASS}]")
-_NEEDS_CARE: Final = re.compile(rf"[\r{_UNSAFE_CLASS}]")
+_SPECIAL: Final = re.compile(rf"\x1b{_SGR_BODY}m|\r+\n?|\n|[{UNSAFE_CLASS}]")
+_NEEDS_CARE: Final = re.compile(rf"[\r{UNSAFE_CLASS}]")
 _UNFINISHED: Final = re.compile(rf"(?:\x1b(?:{_SGR_BODY})?|\r+)\Z")
 _SGR: Final = re.compile(rf"\x1b{_SGR_BODY}m")
 _RESETS: Final = frozenset({"\x1b[m", RESET})
-
-
-def _visible(character: str) -> str:
-    if character == "\x1b":
-        return "␛"
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-def safe_text(text: str) -> str:
-    """One line of text from anybody, without any control: newlines and styles become visible, too."""
-    if text.isascii() and text.isprintable():
-        return text
-    return re.sub(rf"[\t\r\n\u2028\u2029{_UNSAFE_CLASS}]", lambda match: _visible(match[0]), text)
-
-
-def escape_json(document: str) -> str:
-    r"""The same JSON document with ``\u`` escapes for what JSON lets pass and a terminal would obey."""
-    if document.isascii() and "\x7f" not in document:
-        return document
-    return re.sub(
-        "[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]", lambda match: f"\\u{ord(match[0]):04x}", document
-    )
 
 
 class TerminalText:
@@ -85,7 +62,7 @@ class TerminalText:
         if found[0] == "\r":
             return "\r"
         if len(found) == 1:
-            return _visible(found)
+            return visible(found)
         if not self._colour:
             return ""
         self._styled = found not in _RESETS

@@ -11,10 +11,10 @@ from esperctl.errors import UsageError
 
 _NS_IN_S: Final = 1_000_000_000
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_AGO: Final = re.compile(r"((?:\d{1,9}(?:s|m|h|d|w))+)(?:\s+ago)?")
-_PART: Final = re.compile(r"(\d+)([smhdw])")
-_CLOCK: Final = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?")
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?\s*(?:[Zz]|[+-]\d\d:\d\d)?)?")
+_AGO: Final = r"((?:\d{1,9}(?:s|m|h|d|w))+)(?:\s+ago)?"
+_PART: Final = r"(\d+)([smhdw])"
+_CLOCK: Final = r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,9})?)?"
+_DATE: Final = r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?\s*(?:[Zz]|[+-]\d\d:\d\d)?)?"
 _FORMS: Final = (
     "write 2026-01-31T08:30:00Z, '2026-01-31 08:30', 2026-01-31, 08:30, 08:30:15, 10m, 2h, '3d ago', today or yesterday"
 )
@@ -46,19 +46,19 @@ def _parse(text: str, now: datetime) -> datetime:
         return midnight.astimezone()
     if word == "yesterday":
         return (midnight - timedelta(days=1)).astimezone()
-    if match := _AGO.fullmatch(word):
+    if match := re.fullmatch(_AGO, word):
         return now - _duration(match[1])
-    if _CLOCK.fullmatch(word):
+    if re.fullmatch(_CLOCK, word):
         hours, rest = word.split(":", 1)
         return datetime.fromisoformat(f"{midnight:%Y-%m-%d}T{hours:0>2}:{rest}").astimezone()
-    if _DATE.fullmatch(text):
+    if re.fullmatch(_DATE, text):
         parsed = datetime.fromisoformat(re.sub(r"\s+(?=[Zz+-])", "", text).upper().replace(" ", "T"))
         return parsed if parsed.tzinfo is not None else parsed.astimezone()
     raise ValueError(text)
 
 
 def _duration(text: str) -> timedelta:
-    return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in _PART.findall(text)), timedelta())
+    return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in re.findall(_PART, text)), timedelta())
 
 
 def _nanoseconds(moment: datetime) -> int:

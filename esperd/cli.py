@@ -67,6 +67,7 @@ def _report(error: EsperdError) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="esperd",
+        usage="esperd [OPTIONS] PORT...",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

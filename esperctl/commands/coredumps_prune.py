@@ -5,7 +5,7 @@ from esperctl.arguments import Arguments, Parser, whole_number
 from esperctl.daemons import Daemons, open_daemons
 from esperctl.errors import EXIT_DONE
 from esperctl.output import Output
-from esperctl.terminal_text import safe_text
+from esperctl.safe_text import safe_text
 
 DESCRIPTION = "Apply retention now, to all boards or to that of --board; prints the ids of what was deleted."
 

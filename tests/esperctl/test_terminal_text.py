@@ -4,7 +4,8 @@ import re
 import pytest
 from hypothesis import given, strategies as st
 
-from esperctl.terminal_text import TerminalText, escape_json, safe_text, without_sequences
+from esperctl.safe_text import escape_json, safe_text
+from esperctl.terminal_text import TerminalText, without_sequences
 
 # Weighted towards what terminals obey, and towards halves of it.
 PIECES = st.sampled_from(
