@@ -16,7 +16,7 @@ else:
         return method
 
 
-_HELP_COLUMNS: Final = 100
+_HELP_COLUMNS: Final = 80
 _WITH_VALUE: Final = ("--socket", "--board", "--color")
 
 

@@ -1,5 +1,6 @@
 """Follows one board until the user leaves, over restarts of the daemon; on a terminal, keys go to the board."""
 
+import contextlib
 import os
 import selectors
 from collections.abc import Callable
@@ -7,7 +8,16 @@ from typing import Final, NamedTuple
 
 from esper_protocol.codec import ReceivedByClient
 from esper_protocol.events import Event, WriterChanged
-from esper_protocol.messages import Done, ErrorResponse, Send, Subscribe, Subscribed, TakeWriter
+from esper_protocol.messages import (
+    Done,
+    ErrorResponse,
+    ReleaseWriter,
+    Response,
+    Send,
+    Subscribe,
+    Subscribed,
+    TakeWriter,
+)
 from esper_protocol.records import BoardRecord
 from esperctl.client import Client
 from esperctl.daemons import FoundBoard, open_board
@@ -25,6 +35,8 @@ _LAST_LINES: Final = 20
 # A daemon that is restarted is back within a second; one that is not should not be asked all the time.
 _FIRST_RETRY_S: Final = 0.25
 _LAST_RETRY_S: Final = 5.0
+# Leaving must feel immediate, also while the port takes nothing.
+_LAST_KEYS_TIMEOUT_S: Final = 1.0
 
 
 class Wishes(NamedTuple):
@@ -59,6 +71,8 @@ class Attachment:
         self._is_away = False
         self._is_writer = False
         self._own_name: str | None = None
+        self._stole_from: str | None = None
+        self._unanswered = 0
         self._has_said_read_only = False
 
     def run(self, socket: str | None, board: str | None) -> int:
@@ -109,6 +123,7 @@ class Attachment:
         subscription, subscribed = subscribe(client, self._subscribe(record.board))
         self._is_writer = subscribed.is_writer
         self._own_name = subscribed.writer if subscribed.is_writer else None
+        self._unanswered = 0
         self._greet(record, subscribed, client)
         self._is_away = False
         with selectors.DefaultSelector() as selector:
@@ -124,7 +139,14 @@ class Attachment:
                 if _STDIN in ready:
                     code = self._type(os.read(_STDIN, _KEY_BYTES), client, record.board)
                     if code is not None:
+                        self._finish_typing(client, record.board)
                         return code
+
+    def _finish_typing(self, client: Client, board: str) -> None:
+        """Gives the lease back after the last keys: a connection that just ends may take keys with it."""
+        if self._unanswered:
+            with contextlib.suppress(EsperctlError):
+                client.request(ReleaseWriter(board), Done, timeout_s=_LAST_KEYS_TIMEOUT_S)
 
     def _subscribe(self, board: str) -> Subscribe:
         wishes = self._wishes
@@ -159,6 +181,7 @@ class Attachment:
             self._say(f"the board can't be typed to: {error.message}")
         else:
             self._is_writer = True
+            self._stole_from = holder
 
     def _show(self, messages: list[ReceivedByClient], subscription: Subscription, log: LogFormat) -> None:
         for event in subscription.absorb(messages):
@@ -167,24 +190,26 @@ class Attachment:
             self._output.write(log.render(event))
         self._cursor = subscription.cursor
         for message in messages:
+            if isinstance(message, Response | ErrorResponse):
+                self._unanswered -= 1
             if isinstance(message, ErrorResponse):
                 self._say(message.message)
                 self._is_writer = self._is_writer and message.code not in ("busy", "permission")
         self._output.flush()
 
     def _note_writer(self, change: WriterChanged) -> None:
-        if not self._is_writer:
-            return
-        if self._own_name is None:
-            # The first change after the lease was taken over is that very one.
+        # The history has changes, too; but the last one of them is the one that gave the lease to this client.
+        if change.stolen and change.previous is not None and change.previous == self._stole_from:
             self._own_name = change.writer
-        self._is_writer = change.writer == self._own_name
+        if self._own_name is not None:
+            self._is_writer = change.writer == self._own_name
 
     def _type(self, keys: bytes, client: Client | None, board: str = "") -> int | None:
         """Sends *keys* to the board; an exit code where they mean to leave. Nothing typed: the terminal is gone."""
         typed, leave_key, _ = keys.partition(_LEAVE_KEY)
         if typed and client is not None and self._is_writer:
             client.post(Send(board, typed))
+            self._unanswered += 1
         elif _INTERRUPT_KEY in typed:
             return EXIT_INTERRUPTED
         elif typed and client is not None and not self._has_said_read_only:

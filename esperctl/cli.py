@@ -1,9 +1,8 @@
 """The entry point, which imports everything else only when it runs."""
 
 import gc
-from typing import Final
 
-_EXIT_INTERRUPTED: Final = 130
+from esperctl.errors import EXIT_INTERRUPTED
 
 
 def main() -> int:
@@ -14,5 +13,5 @@ def main() -> int:
     try:
         from esperctl.process import run_process  # noqa: PLC0415 - so that the above and the below hold for it
     except KeyboardInterrupt:
-        return _EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED
     return run_process()

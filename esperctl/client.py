@@ -70,14 +70,16 @@ class Client:
         self._send(data, time.monotonic() + REQUEST_TIMEOUT_S)
         return number
 
-    def request(self, body: RequestBody, expected: type[ResultType]) -> ResultType:
+    def request(
+        self, body: RequestBody, expected: type[ResultType], *, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> ResultType:
         """Sends a request and waits for its answer; what else arrives stays for ``receive``.
 
         Raises:
             RequestError: the daemon refused.
             TimedOutError: no answer within the deadline.
         """
-        deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         number = self.post(body)
         seen = 0
         while True:

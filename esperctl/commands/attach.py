@@ -13,8 +13,9 @@ from esperctl.output import Output
 from esperctl.stream_options import add_start, add_view, nanoseconds, short_log
 
 DESCRIPTION = (
-    "Follow a board, from its last 20 lines on. On a terminal keys go to the board as they are typed\n"
-    "(one user at a time); Ctrl-] leaves. In a pipe nothing is read. Attaching never resets the board."
+    "Follow a board, from its last 20 lines on. On a terminal, keys go to the board\n"
+    "as they are typed (one user at a time) and Ctrl-] leaves; in a pipe nothing is\n"
+    "read. Attaching never resets the board."
 )
 
 

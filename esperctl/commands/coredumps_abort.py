@@ -6,7 +6,7 @@ from esperctl.daemons import open_board
 from esperctl.errors import EXIT_DONE
 from esperctl.output import Output
 
-DESCRIPTION = "End the capture that is under way; what arrived is kept. Exit code 1: there was none."
+DESCRIPTION = "End the capture that is under way; what arrived is kept.\nExit code 1: there was none."
 
 
 def add_arguments(parser: Parser) -> None:

@@ -1,6 +1,7 @@
 """``esperctl coredumps export``: copies a core dump out of the daemon's store."""
 
 import contextlib
+import stat
 import sys
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from esperctl.errors import EXIT_DONE, FailedError, NotPermittedError, UsageErro
 from esperctl.output import Output
 from esperctl.units import bytes_text
 
+DESCRIPTION = "Copy a core dump out: its text, its ELF file, or all of its files."
 Format = Literal["b64", "elf", "tar"]
 _FORMATS: Final[tuple[Format, ...]] = ("b64", "elf", "tar")
 _BASE64_FILE: Final = "core.b64"
@@ -106,7 +108,7 @@ def _copy(parts: Iterable[bytes], file: IO[bytes]) -> None:
 
 def _write_file(download: _Download, form: Format, path: Path) -> None:
     # Beside the target, so that a rename makes it appear whole; but a device or a pipe must not be renamed over.
-    in_place = path.exists() and not path.is_file()
+    in_place = _is_special(path)
     unfinished = path if in_place else path.with_name(f"{path.name}.part")
     try:
         with unfinished.open("wb") as file:
@@ -120,6 +122,13 @@ def _write_file(download: _Download, form: Format, path: Path) -> None:
     finally:
         if not in_place:
             _remove(unfinished)
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False  # absent; or not to be reached, which opening it will say
 
 
 def _remove(unfinished: Path) -> None:

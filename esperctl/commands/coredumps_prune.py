@@ -7,7 +7,7 @@ from esperctl.errors import EXIT_DONE
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
 
-DESCRIPTION = "Apply retention now, to all boards or to that of --board; prints the ids of what was deleted."
+DESCRIPTION = "Apply retention now, to all boards or to --board; prints the ids that went."
 
 
 def add_arguments(parser: Parser) -> None:

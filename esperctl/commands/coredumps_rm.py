@@ -5,7 +5,7 @@ from esperctl.arguments import Arguments, Parser
 from esperctl.coredump_ids import add_ids, request_for_each
 from esperctl.output import Output
 
-DESCRIPTION = "Delete core dumps with all their files. Several: those that can't be deleted are said, the others go."
+DESCRIPTION = "Delete core dumps with all their files; says which could not be deleted."
 
 
 def add_arguments(parser: Parser) -> None:

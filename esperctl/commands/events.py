@@ -10,7 +10,7 @@ from esperctl.event_json import json_lines
 from esperctl.output import Output
 from esperctl.stream_options import add_start, nanoseconds, subscribe
 
-DESCRIPTION = "Every event as one JSON object per line: those that are kept, or with -f those to come."
+DESCRIPTION = "Every event as a JSON line: those that are kept, or with -f those to come."
 
 
 def add_arguments(parser: Parser) -> None:

@@ -17,7 +17,8 @@ from esperctl.stream_options import add_start, add_view, nanoseconds, short_log,
 from esperctl.subscription import AnyEvent, Subscription
 
 DESCRIPTION = (
-    "What a board said: everything that is kept, or with -f its last 10 lines and what follows.\n"
+    "What a board said: all that is kept, or with -f its last 10 lines and what\n"
+    "follows. --json is the same as -o json.\n"
     "Exit code 1: -g found nothing."
 )
 _FOLLOWED_LINES = 10

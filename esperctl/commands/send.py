@@ -12,8 +12,9 @@ from esperctl.output import Output
 
 USAGE = "[OPTIONS] [BOARD] TEXT|-"
 DESCRIPTION = (
-    "Write a line to a board. TEXT is sent with a line end behind it; `-` sends standard input, each newline\n"
-    "replaced by the line end (`--eol none`: unchanged). Recorded in the journal with who sent it."
+    "Write a line to a board. TEXT is sent with a line end behind it; `-` sends\n"
+    "standard input, each newline replaced by the line end (`--eol none`: unchanged).\n"
+    "The journal records what was sent, and who sent it."
 )
 
 _LINE_ENDS: Final = {"cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "none": b""}

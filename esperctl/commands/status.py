@@ -11,7 +11,7 @@ from esperctl.tables import facts
 from esperctl.times import local_text
 from esperctl.units import bytes_text
 
-DESCRIPTION = "One board in full. Exit code 0: connected, 3: known but absent or lent, 4: unknown."
+DESCRIPTION = "One board in full. Exit code 0: connected, 3: absent or lent, 4: unknown."
 
 
 def add_arguments(parser: Parser) -> None:

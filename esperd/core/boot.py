@@ -10,13 +10,15 @@ from typing import Final
 
 from esper_protocol.events import App, Boot
 from esperd.core.limits import CoreLimits
-from esperd.core.text import to_text
+from esperd.core.text import is_quoted, to_text
 
 # `rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)`, at the start or after garbage of another baud rate.
-_RESET: Final = re.compile(rb"(?:^|[^\x20-\x7e])rst:0x([0-9a-fA-F]{1,8}) \(([^)]{1,64})\)(?:,boot:(0x[0-9a-f]+[^,]*))?")
-_BOOTLOADER: Final = re.compile(rb"boot: ESP-IDF (\S+) 2nd stage bootloader")
+_RESET: Final = re.compile(
+    rb"(?:^|[^\t\x20-\x7e])rst:0x([0-9a-fA-F]{1,8})(?: \(([^)]{1,64})\)(?:,boot:(0x[0-9a-f]{1,8}[^,]{0,64}))?)?"
+)
+_BOOTLOADER: Final = re.compile(rb"(?:[EWIDV] \([0-9: .\-]+\) )?boot: ESP-IDF (\S{1,64}) 2nd stage bootloader")
 # What begins a boot before the reset line: the banners of the mask ROMs. They may be glued to a cut line.
-BANNER: Final = re.compile(rb"ESP-ROM:esp|ets [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_BANNER: Final = re.compile(rb"ESP-ROM:esp|ets [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _ROM_CHIP: Final = re.compile(rb"ESP-ROM:(esp[0-9a-z]+)|boot\.(esp32[0-9a-z]*): ")
 _APP_FIELD: Final = re.compile(
     rb"^[EWIDV] \([0-9: .\-]+\) (?:app_init|cpu_start): "
@@ -35,7 +37,24 @@ _CHIP_NAMES: Final = {"esp8684": "esp32c2"}
 # A boot log is about 60 lines before app_main; an application that says nothing must not be watched for ever.
 _WATCHED_LINES: Final = 300
 
-ANCHORS: Final = (b"rst:0x", b"2nd stage bootloader")
+# `ets J`: the ROMs that say `ets` were built in June 2016 and July 2019.
+ANCHORS: Final = (b"rst:0x", b"2nd stage bootloader", b"ESP-ROM:esp", b"ets J")
+
+
+def find_banner(text: bytes) -> re.Match[bytes] | None:
+    """The ROM's banner in the stripped line *text*, unless it is only quoted there."""
+    match = _BANNER.search(text)
+    return None if match is None or is_quoted(text, match.start()) else match
+
+
+def _find_bootloader(text: bytes) -> re.Match[bytes] | None:
+    match = _BOOTLOADER.search(text)
+    return None if match is None or is_quoted(text, match.start()) else match
+
+
+def is_boot(text: bytes) -> bool:
+    """Whether the stripped line *text* says that the chip has started anew: banner, reset line or bootloader."""
+    return any(match(text) is not None for match in (find_banner, _RESET.search, _find_bootloader))
 
 
 @dataclass(slots=True)
@@ -66,12 +85,13 @@ class BootDetector:
     def on_line(self, text: bytes, seq: int, now: float) -> list[Boot | App]:
         """Looks at one stripped line."""
         found: list[Boot | App] = []
-        if reset := _RESET.search(text):
+        reset = _RESET.search(text)
+        if reset is not None and reset[2] is not None:
             found += self.finish()
             code, reason, mode = reset.groups()
             found.append(Boot(int(code, 16), to_text(reason), None if mode is None else to_text(mode.strip()), seq))
             self._watch = _Watch({}, seq, seq)
-        elif bootloader := _BOOTLOADER.search(text):
+        elif bootloader := _find_bootloader(text):
             found += self._on_bootloader(bootloader, seq)
         self._note_chip(text)
         if self._watch is not None:
@@ -113,6 +133,7 @@ class BootDetector:
             self._watch = _Watch({}, seq, seq)
         self._watch.bootloader_seen = True
         self._watch.fields["idf_version"] = to_text(bootloader[1])
+        self._watch.last_seq = seq
         return found
 
     def _note_chip(self, text: bytes) -> None:

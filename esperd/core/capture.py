@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from esper_protocol.events import CaptureEndReason, CaptureState, CoredumpEnded, CoredumpProgress
-from esperd.core.boot import BANNER
+from esperd.core.boot import find_banner, is_boot
 from esperd.core.container import ContainerHeader, ContainerVerifier
 from esperd.core.limits import CoreLimits
 from esperd.core.text import LOG_PREFIX, is_quoted
@@ -23,15 +23,15 @@ START_ANCHOR: Final = b"CORE DUMP START"
 PROMPT_ANCHOR: Final = b"Press Enter to print core dump to UART"
 ANCHORS: Final = (START_ANCHOR, PROMPT_ANCHOR)
 
-_START: Final = re.compile(rb"={3,} CORE DUMP START ={3,}$")
-_END: Final = re.compile(rb"={3,} CORE DUMP END ={3,}$")
-_RESET: Final = re.compile(rb"^rst:0x[0-9a-fA-F]")
+# The look-behind keeps a long line of `=` from being searched again from each of its characters.
+_START: Final = re.compile(rb"(?<!=)={3,} CORE DUMP START ={3,}$")
+_END: Final = re.compile(rb"(?<!=)={3,} CORE DUMP END ={3,}$")
 _WRITE_FAILED: Final = re.compile(rb"Core dump write (?:binary )?failed")
 _WRITTEN: Final = re.compile(rb"Core dump has been written to uart")
 # Lines are at most 64 characters; twice that leaves room for two whose line end was lost.
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{2,128}={0,2}$")
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
-_PROMPT: Final = re.compile(rb"^Press Enter to print core dump to UART\.\.\.$")
+_PROMPT: Final = re.compile(rb"Press Enter to print core dump to UART\.\.\.$")
 
 
 class Signal(enum.Enum):
@@ -59,31 +59,39 @@ ENDINGS: Final[dict[Signal, CaptureEndReason]] = {
 
 def is_start(text: bytes) -> bool:
     """Whether the stripped line *text* is, or ends in, the START marker."""
-    match = _START.search(text)
-    return match is not None and not is_quoted(text, match.start())
+    return _is_marker(_START, text)
 
 
 def is_prompt(text: bytes) -> bool:
     """Whether the firmware waits for Enter: the prompt is the line, or the message of core dump code's log line."""
+    return _is_said(_PROMPT, text)
+
+
+def _is_marker(marker: re.Pattern[bytes], text: bytes) -> bool:
+    match = marker.search(text)
+    return match is not None and not is_quoted(text, match.start())
+
+
+def _is_said(message: re.Pattern[bytes], text: bytes) -> bool:
     log = LOG_PREFIX.match(text)
-    if log is not None:
-        return log[1].startswith(b"esp_core_dump") and _PROMPT.match(text[log.end() :]) is not None
-    return _PROMPT.match(text) is not None
+    if log is None:
+        return message.match(text) is not None
+    return log[1].startswith(b"esp_core_dump") and message.match(text, log.end()) is not None
 
 
 def classify(text: bytes) -> Signal:
     """What the stripped, not empty line *text* means inside a dump."""
     if _BASE64.match(text) and len(text) % 4 == 0:
         return Signal.BASE64
-    if _END.search(text):
+    if _is_marker(_END, text):
         return Signal.END
-    if _START.search(text):
+    if is_start(text):
         return Signal.START
-    if BANNER.search(text) or _RESET.match(text):
+    if is_boot(text):
         return Signal.BANNER
-    if _WRITE_FAILED.search(text):
+    if _is_said(_WRITE_FAILED, text):
         return Signal.WRITE_FAILED
-    return Signal.WRITTEN if _WRITTEN.search(text) else Signal.OTHER
+    return Signal.WRITTEN if _is_said(_WRITTEN, text) else Signal.OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,7 @@ class CoreDumpCapture:
         self._raw_bytes = 0
         self._accepted_lines = 0
         self._rejected_lines = 0
+        self._rejected_bytes = 0
         self._first_seq = first_seq
         self._last_seq = first_seq
         self._started = now
@@ -140,6 +149,7 @@ class CoreDumpCapture:
         if signal in (Signal.BASE64, Signal.OTHER):
             self._rejected += line
             self._rejected_lines += 1
+            self._rejected_bytes += len(line)
             return Signal.OTHER
         if signal is Signal.END:
             self._last_seq = seq
@@ -149,7 +159,9 @@ class CoreDumpCapture:
 
     def salvage(self, text: bytes, seq: int) -> None:
         """Takes what a cut line still holds: its whole groups of four base64 characters."""
-        banner = BANNER.search(text)
+        if self._verifier.is_complete:
+            return
+        banner = find_banner(text)
         cut = text[: banner.start()] if banner else text
         run = _BASE64_RUN.match(cut)
         if run is not None and run.end() == len(cut):
@@ -159,7 +171,8 @@ class CoreDumpCapture:
 
     def limit_reached(self) -> CaptureEndReason | None:
         """The limit that ends the capture now, if one does."""
-        if self._raw_bytes >= self._limits.coredump_text_bytes:
+        # Each is a file of its own; what does not belong to the dump may not fill the disk either.
+        if max(self._raw_bytes, self._rejected_bytes) >= self._limits.coredump_text_bytes:
             return "size_limit"
         if self._accepted_lines + self._rejected_lines >= self._limits.coredump_lines:
             return "line_limit"

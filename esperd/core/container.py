@@ -31,7 +31,8 @@ CHIP_NAMES: Final = {
     28: "esp32h4",
     32: "esp32s31",
 }
-_VERSIONS: Final[dict[int, tuple[int, ChecksumKind]]] = {  # version: header bytes, checksum
+# Low half of the version word: size of the header in bytes, kind of the checksum.
+VERSIONS: Final[dict[int, tuple[int, ChecksumKind]]] = {
     0x0001: (16, "none"),
     0x0002: (20, "crc32"),
     0x0003: (24, "crc32"),
@@ -70,7 +71,7 @@ def parse_header(first_line: bytes) -> ContainerHeader | None:
     total_bytes, version = _PREFIX.unpack_from(first_line)
     if not len(first_line) <= total_bytes <= _PLAUSIBLE_BYTES:
         return None
-    known = _VERSIONS.get(version & 0xFFFF)
+    known = VERSIONS.get(version & 0xFFFF)
     if known is not None and len(first_line) >= known[0]:
         major, minor = version >> 8 & 0xFF, version & 0xFF
         return ContainerHeader(

@@ -11,11 +11,15 @@ class PanicContext:
         self._lines: list[bytes] = []
         self._size_bytes = 0
         self.is_open = False
+        self._first_seq: int | None = None
         self.panic: Panic | None = None
 
-    def open(self) -> None:
-        """Begins with the next line, unless it has begun."""
-        self.is_open = self.is_open or self._size_bytes == 0
+    def open(self, first_seq: int) -> None:
+        """Begins anew with the report that began at *first_seq*; nothing changes if it has begun with this one."""
+        if first_seq != self._first_seq:
+            self.clear()
+            self._first_seq = first_seq
+            self.is_open = True
 
     def append(self, line: bytes) -> None:
         """Takes a line, if open; the line that would be too much closes it."""

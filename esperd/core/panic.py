@@ -6,11 +6,16 @@ Two openings make one report when the first only introduces the second and nothi
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from esper_protocol.events import Backtrace, Panic, PanicCause
 from esperd.core import panic_text as texts
 from esperd.core.limits import CoreLimits
-from esperd.core.text import LOG_PREFIX, to_text
+from esperd.core.text import LOG_PREFIX, is_quoted, to_text
+
+# A report has the registers of one core: at most 40 on any chip.
+_REGISTERS: Final = 64
+_REASON_CHARACTERS: Final = 1024
 
 
 @dataclass(slots=True)
@@ -73,7 +78,8 @@ class PanicDetector:
     def on_line(self, text: bytes, seq: int, now: float) -> list[Panic | Backtrace]:
         """Looks at one stripped line."""
         found: list[Panic | Backtrace] = []
-        if nested := texts.NESTED.search(text):
+        nested = texts.NESTED.search(text)
+        if nested is not None and not is_quoted(text, nested.start()):
             found += self.close()
             reason = to_text(nested["reason"])
             found.append(Panic("nested", reason, True, None, None, {}, [], False, None, seq, seq))
@@ -102,7 +108,8 @@ class PanicDetector:
             report.core = opened.core if report.core is None else report.core
             report.opening = opened.opening
             report.last_seq = seq
-            return []
+            report.lines += 1
+            return self.close() if report.lines > self._limits.panic_lines else []
         closed = self.close()
         self._report = _Report(
             opened.opening, opened.cause, opened.reason, opened.opening.fatal, opened.core, opened.task, seq, seq
@@ -126,11 +133,13 @@ class PanicDetector:
             if not report.backtrace:
                 report.backtrace, report.backtrace_corrupted = backtrace
             report.last_seq = seq
+            if report.app_sha256:
+                return self.close()
         elif sha := texts.ELF_SHA256.match(text):
             report.app_sha256 = to_text(sha[1]).lower()
             report.last_seq = seq
-            # Printed last since ESP-IDF 4.2, before the backtrace until 4.1.
-            if report.backtrace or report.registers:
+            # Printed last, but by ESP-IDF 4.0 and 4.1 before the backtrace, which only RISC-V chips do without.
+            if report.backtrace or "MEPC" in report.registers:
                 return self.close()
         elif self._take_detail(report, text):
             report.last_seq = seq
@@ -155,21 +164,23 @@ class PanicDetector:
                 report.core = int(dump[1])
         elif texts.REGISTERS.match(text):
             if report.dumps <= 1 and not report.backtrace:
-                for name, value in texts.REGISTER.findall(text):
+                for name, value in texts.REGISTER.findall(text)[: _REGISTERS - len(report.registers)]:
                     report.registers.setdefault(to_text(name), int(value, 16))
         elif debug := texts.DEBUG_REASON.match(text):
-            report.reason = f"{report.reason}: {to_text(debug[1].strip())}"
+            report.reason = f"{report.reason}: {to_text(debug[1].strip())}"[:_REASON_CHARACTERS]
             if canary := texts.CANARY_TASK.search(text):
                 report.cause, report.task = "stack_overflow", to_text(canary[1])
         elif task := texts.STACK_FAULT_TASK.match(text):
             report.task = to_text(task[1])
         elif report.cause == "task_watchdog" and (detail := texts.WATCHDOG_DETAIL.match(text)):
-            if detail["task"] and report.task is None:
+            # What starves an idle task is not the other core's idle task.
+            if detail["task"] and report.task is None and not detail["task"].startswith(b"IDLE"):
                 report.task = to_text(detail["task"])
-            if detail["core"]:
+            # The first core's is the backtrace that is kept.
+            if detail["core"] and report.core is None:
                 report.core = int(detail["core"])
             if detail["aborting"]:
                 report.fatal = True
         else:
-            return text.startswith((b"Stack memory:", b"Memory dump at 0x"))
+            return text.startswith((b"Stack memory:", b"Memory dump at 0x")) or bool(texts.STACK_WORDS.match(text))
         return True

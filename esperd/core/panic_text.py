@@ -34,19 +34,19 @@ class Opening:
 GURU: Final = Opening(
     b"Guru Meditation Error",
     re.compile(
-        rb"Guru Meditation Error: (?:Core\s+(?P<core>\d+) panic'ed \((?P<reason>[^)]{0,64})\)"
-        rb"|of type (?P<reason_v1>.{1,64}?) occurred on core\s+(?P<core_v1>\d+))"
+        rb"Guru Meditation Error(?:: Core\s+(?P<core>\d{1,3}) panic'ed \((?P<reason>[^)]{0,64})\)"
+        rb"| of type (?P<reason_v1>.{1,64}?) occurred on core\s+(?P<core_v1>\d{1,3}))"
     ),
     "exception",
 )
 ABORT: Final = Opening(
     b"abort() was called",
-    re.compile(rb"abort\(\) was called at PC 0x[0-9a-fA-F]+(?: on core (?P<core>\d+))?"),
+    re.compile(rb"abort\(\) was called at PC 0x[0-9a-fA-F]+(?: on core (?P<core>\d{1,3}))?"),
     "abort",
 )
 TASK_WATCHDOG: Final = Opening(
     b"Task watchdog got triggered",
-    re.compile(rb"^(?:[EWIDV] \([0-9: .\-]+\) )?task_wdt: (?P<reason>Task watchdog got triggered\.?)"),
+    re.compile(rb"(?:[EWIDV] \([0-9: .\-]+\) )?task_wdt: (?P<reason>Task watchdog got triggered\.?)"),
     "task_watchdog",
     fatal=False,
 )
@@ -93,7 +93,9 @@ OPENINGS: Final = (
         introduces=True,
     ),
     Opening(
-        b"Brownout detector was triggered", re.compile(rb"(?P<reason>Brownout detector was triggered)"), "brownout"
+        b"Brownout detector was triggered",
+        re.compile(rb"(?:[EWIDV] (?:\([0-9: .\-]+\) )?BOD: )?(?P<reason>Brownout detector was triggered)"),
+        "brownout",
     ),
 )
 # One line is all there is of these; the chip resets at once.
@@ -112,19 +114,21 @@ BACKTRACE: Final = re.compile(rb"^Backtrace:\s*((?:0x[0-9a-fA-F]{8}:0x[0-9a-fA-F
 _FRAME: Final = re.compile(rb"0x([0-9a-fA-F]{8}):0x([0-9a-fA-F]{8})")
 REGISTERS: Final = re.compile(rb"^(?:[A-Z][A-Z0-9/]*\s*: 0x[0-9a-fA-F]{8}\s*)+$")
 REGISTER: Final = re.compile(rb"([A-Z][A-Z0-9/]*)\s*: 0x([0-9a-fA-F]{8})")
-REGISTER_DUMP: Final = re.compile(rb"^(?:Core\s+(\d+) )?[Rr]egister dump:")
+REGISTER_DUMP: Final = re.compile(rb"^(?:Core\s+(\d{1,3}) )?[Rr]egister dump:")
 DEBUG_REASON: Final = re.compile(rb"^Debug exception reason: (.*)")
 CANARY_TASK: Final = re.compile(rb"Stack canary watchpoint triggered \((.{0,64}?)\)")
 STACK_FAULT_TASK: Final = re.compile(rb'^Detected in task "(.{0,64}?)" at 0x')
 ELF_SHA256: Final = re.compile(rb"^ELF file SHA256:\s+([0-9a-fA-F]{8,64})")
 WATCHDOG_DETAIL: Final = re.compile(
-    rb"^[EWIDV] \([0-9: .\-]+\) task_wdt: (?: - (?P<starved>.{1,64}?) \(CPU \d+\)"
-    rb"|CPU (?P<cpu>\d+): (?P<task>.+)|Print CPU (?P<core>\d+) |(?P<aborting>Aborting\.))?"
+    rb"^[EWIDV] \([0-9: .\-]+\) task_wdt: "
+    rb"(?:CPU \d{1,3}: (?P<task>.{1,64})|Print CPU (?P<core>\d{1,3}) |(?P<aborting>Aborting\.))?"
 )
+# One of the lines of `Stack memory:`, which RISC-V prints instead of a backtrace.
+STACK_WORDS: Final = re.compile(rb"^[0-9a-fA-F]{8}:(?: 0x[0-9a-fA-F]{8})+$")
 # What is printed when the panic handler itself has no more to say.
 CLOSING: Final = re.compile(
     rb"^Rebooting\b|^CPU halted\.|^Entering gdb stub now|Press Enter to print core dump to UART"
-    rb"|Print core dump to uart\.\.\.|Save core dump to flash|=+ CORE DUMP START =+$|^rst:0x"
+    rb"|Print core dump to uart\.\.\.|Save core dump to flash|(?<!=)=+ CORE DUMP START =+$"
 )
 _REASON_CAUSES: Final[tuple[tuple[bytes, PanicCause], ...]] = (
     (b"Interrupt wdt timeout", "interrupt_watchdog"),
@@ -157,9 +161,7 @@ def find_opening(text: bytes) -> Opened | None:
         if opening.anchor not in text:
             continue
         match = opening.pattern.search(text)
-        # These two log their message with a prefix of their own, so that it stands inside a log line for good reason.
-        logged = opening is TASK_WATCHDOG or opening.cause == "brownout"
-        if match is None or (is_quoted(text, match.start()) and not logged):
+        if match is None or is_quoted(text, match.start()):
             continue
         groups = match.groupdict()
         reason = groups.get("reason") or groups.get("reason_v1") or match[0]

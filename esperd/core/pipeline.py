@@ -206,7 +206,9 @@ class Pipeline:
             return
         if not self._prefix:
             self._prefix_seq = self._seq
-        self._prefix = (self._prefix + block.data)[-self._limits.line_bytes :]
+        prefix = self._prefix + block.data
+        self._prefix = prefix[-self._limits.line_bytes :]
+        self._stub_scanned = max(self._stub_scanned - (len(prefix) - len(self._prefix)), 0)
         seq = self._seq
         self._emit([Line(block.data, 1, block.end)])
         self._look_for_stop_reply(self._prefix, seq)
@@ -230,14 +232,17 @@ class Pipeline:
         text = strip_line(line)
         if self._capture is not None and self._on_captured_line(self._capture, line, text, seq, now):
             return
-        if boot.BANNER.search(text):
+        if boot.find_banner(text):
             self._on_banner(text)
+        booted = self._boot.on_line(text, seq, now)
+        if any(isinstance(body, Boot) for body in booted):
+            self._take_panic(self._panic.close())
+        self._take_boot(booted)
         self._take_panic(self._panic.on_line(text, seq, now))
-        self._take_boot(self._boot.on_line(text, seq, now))
         self._look_for_stop_reply(line, seq)
         if self._capture is None:
-            if self._panic.is_active:
-                self._context.open()
+            if (first_seq := self._panic.first_seq) is not None:
+                self._context.open(first_seq)
             if capture.is_start(text):
                 self._start_capture(seq, now)
             elif capture.is_prompt(text):

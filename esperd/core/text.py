@@ -6,7 +6,11 @@ from typing import Final
 _SGR: Final = re.compile(rb"\x1b\[[0-9;:]*m")
 # esp_log: level letter, timestamp in brackets (milliseconds or a clock time), tag, colon.
 # Source: esp-idf components/log/include/esp_log.h, LOG_FORMAT and LOG_SYSTEM_TIME_FORMAT.
-LOG_PREFIX: Final = re.compile(rb"^[EWIDV] \([0-9: .\-]+\) ([^:\s]+): ")
+# The Wi-Fi library puts no space after the colon.
+LOG_PREFIX: Final = re.compile(rb"^[EWIDV] \([0-9: .\-]+\) ([^:\s]+): ?")
+# The longest text that the firmware prints in one piece is an assertion with its expression and path. A whole line of
+# 64 KiB, four times as long where it is not UTF-8, would make an event larger than a client takes.
+_TEXT_BYTES: Final = 1024
 
 
 def strip_line(line: bytes) -> bytes:
@@ -33,5 +37,5 @@ def is_quoted(text: bytes, start: int) -> bool:
 
 
 def to_text(data: bytes) -> str:
-    """Bytes of the board as text that is safe to store: what is not UTF-8 is escaped."""
-    return data.decode("utf-8", "backslashreplace")
+    """Bytes of the board as text that is safe to store: bounded, and what is not UTF-8 is escaped."""
+    return data[:_TEXT_BYTES].decode("utf-8", "backslashreplace")

@@ -39,6 +39,10 @@ async def open_device(endpoint: Endpoint, *, baud: int) -> AsyncGenerator[Openab
 
     Yields:
         The endpoint to give to ``open_port``, as often as needed; *endpoint* itself where nothing has to be held.
+
+    Raises:
+        SimulationError: No such scenario, or the transcript cannot be read. What the block raises leaves a simulated
+            or replayed board in an exception group, for a task plays it meanwhile.
     """
     match endpoint:
         case SimulatedEndpoint():

@@ -14,7 +14,7 @@ from esperd.storage.journal_reader import JournalReader, Stretch
 from esperd.storage.tail import Entry
 
 _BATCH_BYTES: Final = 256 * 1024
-# How long to wait for the disk writer to write what is in memory no more; it writes 20 times a second.
+# How long to wait for the disk writer to write what the tail holds no more; it writes 20 times a second.
 _DISK_WAIT_S: Final = 2.0
 
 
@@ -86,10 +86,13 @@ class Subscription:
         return await trio.to_thread.run_sync(self._reader.read, self._cursor, limiter=self._readers)
 
     async def _wait_for_disk(self) -> Stretch | None:
-        """Memory has dropped what the disk has not taken yet."""
+        """The tail has dropped what the disk has not taken yet; several batches may go before it."""
+        stretch: Stretch | None = None
         with trio.move_on_after(_DISK_WAIT_S):
-            await self.board.parts.disk.wait_progress()
-        return await self._read_journal()
+            while stretch is None:
+                await self.board.parts.disk.wait_progress()
+                stretch = await self._read_journal()
+        return stretch
 
     def _from_journal(self, stretch: Stretch | None) -> bytes:
         first_in_memory = self.board.publisher.tail.first_seq

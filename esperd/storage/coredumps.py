@@ -27,6 +27,8 @@ RECORD_NAME: Final = "record.json"
 REPORT_NAME: Final = "report.json"
 
 _REMOVED_SUFFIX: Final = ".removed"
+# A file beside the folders: the highest number among the dumps of a board that were removed.
+_NUMBER_SUFFIX: Final = ".last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,12 @@ class CoredumpStore:
                 continue
             board = folder.name.rpartition("-")[0]
             if board in repaired and folder.name.endswith(_REMOVED_SUFFIX):
+                shutil.rmtree(folder)
+                self._note_number(folder.name.removesuffix(_REMOVED_SUFFIX))
+                continue
+            if board in repaired and not ((folder / RECORD_NAME).exists() or (folder / RAW_NAME).exists()):
+                # A kill came while the folder was made, before anything of the dump was written.
+                self._note_number(folder.name)
                 shutil.rmtree(folder)
                 continue
             record = self._read_record(folder)
@@ -148,9 +156,21 @@ class CoredumpStore:
         return self._records.get(coredump_id)
 
     def next_number(self, board: str) -> int:
-        """One more than the highest number of a dump of *board* that is stored."""
+        """One more than the highest number that a dump of *board* ever had, also if it was removed since."""
         numbers = [int(number) for number in (i.rpartition("-")[2] for i in self._ids_of(board)) if number.isdecimal()]
-        return max(numbers, default=0) + 1
+        return max([self._noted_number(board), *numbers]) + 1
+
+    def _noted_number(self, board: str) -> int:
+        try:
+            return int((self.directory / f"{board}{_NUMBER_SUFFIX}").read_bytes())
+        except (OSError, ValueError):
+            return 0
+
+    def _note_number(self, coredump_id: str) -> None:
+        """Remembers the number of a dump whose folder goes, so that no other dump ever gets its id."""
+        board, _, number = coredump_id.rpartition("-")
+        if number.isdecimal() and int(number) > self._noted_number(board):
+            replace_file(self.directory / f"{board}{_NUMBER_SUFFIX}", number.encode(), self._file_mode)
 
     def _ids_of(self, board: str) -> list[str]:
         damaged = [name for name in self.damaged if name.rpartition("-")[0] == board]
@@ -194,10 +214,11 @@ class CoredumpStore:
         """Makes the folder of a new dump, with its record and the text before it."""
         folder = self.folder(coredump_id)
         make_directory(folder, self._directory_mode)
-        self._append(folder / CONTEXT_NAME, context)
+        # The record first: a kill in the middle leaves a dump that the next start can close.
+        self.write_record_files(coredump_id, record_json)
         self._append(folder / RAW_NAME, b"")
         self._append(folder / CORE_NAME, b"")
-        self.write_record_files(coredump_id, record_json)
+        self._append(folder / CONTEXT_NAME, context)
         sync_directory(self.directory)
 
     def append_files(self, coredump_id: str, text: bytes, decoded: bytes, rejected: bytes) -> None:
@@ -227,6 +248,8 @@ class CoredumpStore:
         if folder.exists():
             folder.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+        # Last, because on a full disk it may be this that made room for it.
+        self._note_number(coredump_id)
         sync_directory(self.directory)
 
     def _append(self, path: Path, data: bytes) -> None:

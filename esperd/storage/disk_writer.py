@@ -147,7 +147,8 @@ class DiskWriter:
         else:
             with trio.move_on_at(self._last_sync + SYNC_S if self._journal.is_dirty else math.inf):
                 await self._wakeup.wait()
-                if not (self._hurry or self._closing):
+                # A full batch gains nothing by waiting, and a fast port would fill the memory meanwhile.
+                if not (self._hurry or self._closing or self._pending_bytes >= BATCH_BYTES):
                     await trio.sleep(FLUSH_S)
         self._wakeup = trio.Event()
 
@@ -213,7 +214,9 @@ class DiskWriter:
         self._pending_bytes -= len(pending.frame)
         if self._lost is None:
             self._lost = Lost(pending.first_seq, pending.end_seq - 1, 0)
-        self._lost.last_seq = pending.end_seq - 1
+        # Not always in order: a batch that comes back from the thread is older than what was dropped meanwhile.
+        self._lost.first_seq = min(self._lost.first_seq, pending.first_seq)
+        self._lost.last_seq = max(self._lost.last_seq, pending.end_seq - 1)
         self._lost.size_bytes += len(pending.frame)
 
     def _note_failure(self, error: OSError) -> None:

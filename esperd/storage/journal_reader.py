@@ -1,8 +1,9 @@
 """Reading a journal from any position on, for a viewer that is behind what is in memory."""
 
 import bisect
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 from esper_protocol.codec import decode_event, decode_event_head
 from esper_protocol.errors import RemoteProtocolError
@@ -73,17 +74,8 @@ class JournalReader:
         return Stretch(next_stretch.frames, next_stretch.next_seq, (seq, following.first_seq - 1), "journal_damaged")
 
     def _read_segment(self, segment: Segment) -> Stretch | None:
-        limit = segment.size_bytes - self._offset
-        if limit <= 0:
-            return None
         with segment.path.open("rb") as file:
-            file.seek(self._offset)
-            data = file.read(min(_READ_BYTES, limit))
-            if len(data) >= HEADER_BYTES:
-                length, _ = HEADER.unpack_from(data)
-                missing = HEADER_BYTES + length - len(data)
-                if missing > 0 and length <= MAX_PAYLOAD_BYTES:
-                    data += file.read(min(missing, limit - len(data)))
+            data = _read_block(file, self._offset, segment.size_bytes)
         end, last = 0, None
         for _, frame_end, payload in scan_frames(data):
             end, last = frame_end, payload
@@ -95,29 +87,60 @@ class JournalReader:
         return Stretch(data[:end], self._seq)
 
 
-def _offset_of(segment: Segment, seq: int) -> int:
-    """Where the frame that holds *seq* begins, or the first one after it."""
+def _read_block(file: BinaryIO, offset: int, size_bytes: int) -> bytes:
+    """What stands at *offset*, with one whole frame at least; *size_bytes* is where the file ends for us."""
+    limit = size_bytes - offset
+    if limit <= 0:
+        return b""
+    file.seek(offset)
+    data = file.read(min(_READ_BYTES, limit))
+    if len(data) >= HEADER_BYTES:
+        length, _ = HEADER.unpack_from(data)
+        missing = HEADER_BYTES + length - len(data)
+        if missing > 0 and length <= MAX_PAYLOAD_BYTES:
+            data += file.read(min(missing, limit - len(data)))
+    return data
+
+
+def _scan_segment(segment: Segment) -> Iterator[tuple[int, int, bytes]]:
+    """As ``scan_frames``; in parts, because many viewers may be looking for their place at once."""
     offset = 0
     with segment.path.open("rb") as file:
-        content = file.read(segment.size_bytes)
-    for start, end, payload in scan_frames(content):
-        head = decode_event_head(payload)
-        if head.seq >= seq:
+        while data := _read_block(file, offset, segment.size_bytes):
+            block_end = 0
+            for start, end, payload in scan_frames(data):
+                yield offset + start, offset + end, payload
+                block_end = end
+            if block_end == 0:
+                return
+            offset += block_end
+
+
+def _offset_of(segment: Segment, seq: int) -> int:
+    """Where the frame that holds *seq* begins, or the first one after it."""
+    before: tuple[int, bytes] | None = None
+    end = 0
+    for start, frame_end, payload in _scan_segment(segment):
+        head_seq = decode_event_head(payload).seq
+        if head_seq == seq:
             return start
-        offset = end
-        if head.seq + seq_count(decode_event(payload).body) > seq:
-            return start
-    return offset
+        if head_seq > seq:
+            return start if before is None or not _holds(before[1], seq) else before[0]
+        before, end = (start, payload), frame_end
+    return end if before is None or not _holds(before[1], seq) else before[0]
+
+
+def _holds(payload: bytes, seq: int) -> bool:
+    event = decode_event(payload)
+    return event.seq <= seq < event.seq + seq_count(event.body)
 
 
 def _end_of(segment: Segment) -> int | None:
     """The size of the segment when it is whole, None when it is damaged before its end."""
     end = 0
-    with segment.path.open("rb") as file:
-        content = file.read(segment.size_bytes)
-    for _, frame_end, _ in scan_frames(content):
+    for _, frame_end, _ in _scan_segment(segment):
         end = frame_end
-    return end if end == len(content) else None
+    return end if end == segment.size_bytes else None
 
 
 def seq_at_time(journal: Journal, at_ns: int) -> int | None:
@@ -129,7 +152,7 @@ def seq_at_time(journal: Journal, at_ns: int) -> int | None:
     segments = journal.segments
     index = max(bisect.bisect_right(segments, at_ns, key=lambda segment: segment.first_at) - 1, 0)
     for segment in segments[index:]:
-        for _, _, payload in scan_frames(segment.path.read_bytes()):
+        for _, _, payload in _scan_segment(segment):
             head = decode_event_head(payload)
             if head.at >= at_ns:
                 return head.seq
@@ -147,7 +170,7 @@ def seq_of_last_lines(journal: Journal, before_seq: int, lines: int) -> int | No
         if segment.first_seq >= before_seq:
             continue
         found: list[tuple[int, int]] = []
-        for _, _, payload in scan_frames(segment.path.read_bytes()):
+        for _, _, payload in _scan_segment(segment):
             try:
                 event = decode_event(payload)
             except RemoteProtocolError:

@@ -146,7 +146,7 @@ def decode_server_message(payload: bytes) -> ReceivedByClient:
             body_kind = _first_text(head.body)
             if body_kind not in EVENT_KINDS:
                 return UnknownEvent(head.seq, head.at, head.board, head.generation, head.boot, UnknownBody(body_kind))
-        raise RemoteProtocolError(f"a {kind} message has wrong fields: {error}") from error
+        raise RemoteProtocolError(f"a message of kind {kind} has wrong fields: {error}") from error
 
 
 def decode_client_message(payload: bytes) -> ReceivedByServer:

@@ -93,7 +93,7 @@ class _Connection:
         next_state = TRANSITIONS.get((self.state, signal))
         if next_state is None:
             before, self.state = self.state, State.CLOSED
-            raise error(f"a {signal.value} message is not allowed in state {before.value}")
+            raise error(f"a message of kind {signal.value} is not allowed in state {before.value}")
         self.state = next_state
 
     def _payloads(self, data: bytes) -> list[bytes]:

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import pytest
 import trio
 
@@ -38,6 +38,9 @@ from esper_protocol.messages import (
 )
 from esper_protocol.records import BoardRecord, CoredumpRecord, DaemonRecord
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 # 2026-01-31 08:30:00 UTC
 START_NS = 1_769_848_200 * 1_000_000_000
 
@@ -52,6 +55,18 @@ class Refusal:
 
 
 Answer = Result | Refusal
+
+
+class MakeBoard(Protocol):
+    """A board's record with some fields changed."""
+
+    def __call__(self, name: str = "bench1", **changes: object) -> BoardRecord: ...
+
+
+class MakeCoredump(Protocol):
+    """A core dump's record with some fields changed."""
+
+    def __call__(self, name: str = "bench1-17", **changes: object) -> CoredumpRecord: ...
 
 
 def board_record(name: str = "bench1", **changes: object) -> BoardRecord:
@@ -78,7 +93,7 @@ def board_record(name: str = "bench1", **changes: object) -> BoardRecord:
         "journal_path": "/var/lib/esperd/bench1/journal",
         "telemetry": None,
     }
-    return BoardRecord(**{**fields, **changes})  # type: ignore[arg-type]
+    return msgspec.convert({**fields, **changes}, BoardRecord)
 
 
 def coredump_record(name: str = "bench1-17", **changes: object) -> CoredumpRecord:
@@ -96,7 +111,7 @@ def coredump_record(name: str = "bench1-17", **changes: object) -> CoredumpRecor
         "first_seq": 100,
         "last_seq": 200,
     }
-    return CoredumpRecord(**{**fields, **changes})  # type: ignore[arg-type]
+    return msgspec.convert({**fields, **changes}, CoredumpRecord)
 
 
 @dataclass
@@ -143,9 +158,10 @@ class FakeDaemon:
                 await self._changed.wait()
         return found
 
-    async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def serve(
+        self, *, task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED
+    ) -> None:
         """Listens until it is cancelled."""
-        Path(self.path).unlink(missing_ok=True)
         with trio.socket.socket(trio.socket.AF_UNIX) as listening:
             await listening.bind(self.path)
             listening.listen()
@@ -286,6 +302,28 @@ def socket_path(tmp_path: Path) -> str:
 @pytest.fixture
 async def daemon(nursery: trio.Nursery, environment: dict[str, str], socket_path: str) -> FakeDaemon:
     fake = FakeDaemon(socket_path)
+    await nursery.start(fake.serve)
+    return fake
+
+
+@pytest.fixture
+def make_board() -> MakeBoard:
+    return board_record
+
+
+@pytest.fixture
+def make_coredump() -> MakeCoredump:
+    return coredump_record
+
+
+@pytest.fixture
+def refuse() -> type[Refusal]:
+    return Refusal
+
+
+@pytest.fixture
+async def second_daemon(nursery: trio.Nursery, environment: dict[str, str], tmp_path: Path) -> FakeDaemon:
+    fake = FakeDaemon(str(tmp_path / "run" / "esperd" / "b.sock"), boards=[board_record("bench2")])
     await nursery.start(fake.serve)
     return fake
 

@@ -17,7 +17,9 @@ def folding(*bodies: Body) -> DumpFolding:
 
 
 def line(data: bytes, end: str = "newline") -> Line:
-    return Line(data, data.count(b"\n") + (0 if data.endswith(b"\n") else 1), "fragment" if end == "fragment" else "newline")
+    return Line(
+        data, data.count(b"\n") + (0 if data.endswith(b"\n") else 1), "fragment" if end == "fragment" else "newline"
+    )
 
 
 def test_nothing_is_hidden_outside_a_dump() -> None:

@@ -59,7 +59,9 @@ def test_every_kind_is_told_in_one_sentence_or_silent_on_purpose(kind: type[msgs
 
 
 def test_a_gap_says_how_much_and_why() -> None:
-    assert marker(Gap("unplugged", "USB cable", 120, 5, 9)) == "gap of 120 bytes, positions 5 to 9 (unplugged): USB cable"
+    assert (
+        marker(Gap("unplugged", "USB cable", 120, 5, 9)) == "gap of 120 bytes, positions 5 to 9 (unplugged): USB cable"
+    )
     assert marker(Gap("overrun", "UART FIFO")) == "gap (overrun): UART FIFO"
 
 

@@ -2,18 +2,15 @@ from hypothesis import given, strategies as st
 
 from esper_protocol.events import Event, Line, Note, split_lines
 from esper_protocol.messages import HistoryEnd, Subscribed
-from esperctl.subscription import Subscription, cut, lines_of
+from esperctl.subscription import AnyEvent, Subscription, cut, lines_of
 
 
 def line_event(seq: int, *lines: bytes, board: str = "a") -> Event:
     return Event(seq, 0, board, 1, 1, Line(b"".join(lines), len(lines)))
 
 
-def data_of(events: object) -> bytes:
-    assert isinstance(events, list)
-    return b"".join(
-        event.body.data for event in events if isinstance(event, Event) and isinstance(event.body, Line)
-    )
+def data_of(events: list[AnyEvent]) -> bytes:
+    return b"".join(event.body.data for event in events if isinstance(event.body, Line))
 
 
 def test_lines_before_the_position_are_cut_from_a_batch() -> None:
@@ -62,10 +59,9 @@ def test_events_of_other_boards_are_not_mixed_in() -> None:
 def test_the_end_of_the_history_ends_the_subscription() -> None:
     subscription = Subscription("a", Subscribed(5, 1, None, is_writer=False))
     subscription.absorb([HistoryEnd("b", 9)])
-    assert not subscription.ended
+    assert (subscription.ended, subscription.cursor) == (False, 4)
     subscription.absorb([HistoryEnd("a", 9)])
-    assert subscription.ended
-    assert subscription.cursor == 8
+    assert (subscription.ended, subscription.cursor) == (True, 8)
 
 
 def test_split_lines_of_a_cut_join_to_its_data() -> None:

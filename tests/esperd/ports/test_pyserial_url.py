@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 
+DEADLINE_S = 20.0  # so that a lost byte fails a comparison and does not hang the test
+
+
 @pytest.fixture
 async def loop_port() -> AsyncGenerator[SerialUrlPort]:
     port = await open_serial_url("loop://", baud=3_000_000)
@@ -24,6 +27,7 @@ async def test_bytes_pass_unchanged(loop_port: SerialUrlPort) -> None:
     sent = bytes(range(256)) * 20
     received = bytearray()
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + DEADLINE_S
         nursery.start_soon(loop_port.send, sent)
         while len(received) < len(sent):
             received += await loop_port.receive()
@@ -40,6 +44,7 @@ async def test_a_cancelled_receive_loses_nothing(loop_port: SerialUrlPort) -> No
             await loop_port.send(sent[start : start + 100])
 
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + DEADLINE_S
         nursery.start_soon(send_slowly)
         while len(received) < len(sent):
             with trio.move_on_after(source.random() * 0.002):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
+DEADLINE_S = 20.0  # so that a lost byte fails a comparison and does not hang the test
 EVERY_BYTE = bytes(range(256))
 NO_FLOW_CONTROL = b"\xff\xfa\x2c\x05\x01\xff\xf0"  # the last setting that opening asks for
 
@@ -101,6 +102,7 @@ async def test_bytes_pass_unchanged_in_both_directions(server_and_port: ServerAn
     sent = random.Random(1).randbytes(100_000) + EVERY_BYTE + b"\xff" * 1000  # noqa: S311 - reproducible
     received = bytearray()
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + DEADLINE_S
         nursery.start_soon(port.send, sent)
         while len(received) < len(sent):
             received += await port.receive()
@@ -123,6 +125,7 @@ async def test_a_cancelled_receive_loses_nothing(server_and_port: ServerAndPort)
         scope.cancel()
 
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + DEADLINE_S
         nursery.start_soon(send_slowly)
         while len(received) < len(sent):
             async with trio.open_nursery() as inner:

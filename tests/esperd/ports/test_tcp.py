@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 
+DEADLINE_S = 20.0  # so that a lost byte fails a comparison and does not hang the test
+
+
 @pytest.fixture
 async def server_and_port() -> AsyncGenerator[tuple[trio.SocketStream, TcpPort]]:
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -29,6 +32,7 @@ async def test_bytes_pass_unchanged_in_both_directions(server_and_port: tuple[tr
     sent = bytes(range(256)) * 4000
     received = bytearray()
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + DEADLINE_S
         nursery.start_soon(server.send_all, sent)
         while len(received) < len(sent):
             received += await port.receive()

@@ -1,0 +1,41 @@
+"""How much of a file this package is willing to follow; beyond that a file is taken for damaged.
+
+Loops that consume a byte of the file each time need no limit of their own; these are for those that do not.
+"""
+
+from typing import Final
+
+#: An unstripped ESPHome image with its debug information has 20 to 60 MB; compressed sections unpack into memory.
+MAX_SECTION_BYTES: Final = 512 * 1024 * 1024
+#: Section headers are counted by 16 bits; linkers make under a hundred for firmware.
+MAX_SECTIONS: Final = 4096
+#: Concrete to abstract to declaration are three hops; a chain that is longer runs in a circle.
+MAX_ORIGIN_HOPS: Final = 16
+#: Lexical blocks and inlined functions inside one another; GCC's inliner stays far below 100.
+MAX_SCOPE_DEPTH: Final = 256
+#: Typedefs, qualifiers and pointers on the way to a type.
+MAX_TYPE_HOPS: Final = 64
+#: Members of one structure and enumerators of one enumeration; the register headers of the chips have a few hundred.
+MAX_TYPE_PARTS: Final = 16_384
+#: Ranges and location list entries of one DIE; the longest seen in ESP-IDF images has under 300.
+MAX_LIST_ENTRIES: Final = 16_384
+#: Operators that one expression may execute; only a loop (DW_OP_skip, DW_OP_bra) executes more than it has.
+MAX_OPERATIONS: Final = 10_000
+#: Entries of an expression's stack; compilers use under ten.
+MAX_EXPRESSION_STACK: Final = 256
+#: Expressions that need the value of another one (entry values of callers, frame bases, called procedures).
+MAX_EXPRESSION_NESTING: Final = 32
+#: Functions looked at for one question about tail calls; the answer is "ambiguous" long before.
+MAX_TAIL_CALL_SEARCH: Final = 256
+#: Saved rule sets (DW_CFA_remember_state); GCC nests one or two.
+MAX_REMEMBERED_ROWS: Final = 64
+#: What GDB prints of a string or of an array (`set print elements`).
+MAX_PRINTED_ELEMENTS: Final = 200
+#: Equal elements that GDB folds into one (`set print repeats`).
+REPEATS_THRESHOLD: Final = 10
+#: Structures inside structures that GDB prints (`set print max-depth`).
+MAX_PRINTED_DEPTH: Final = 20
+#: Largest value that is read for printing: at most 200 elements are shown, but a structure may hold many arrays.
+MAX_VALUE_BYTES: Final = 64 * 1024
+#: Text of one value; nested arrays of structures would multiply without it.
+MAX_VALUE_CHARACTERS: Final = 16 * 1024

@@ -1,0 +1,1 @@
+"""Walking stacks: ``frames`` has a frame, ``xtensa`` and ``riscv`` find its caller, ``walk`` goes on to the end."""

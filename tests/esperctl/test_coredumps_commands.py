@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import io
+import struct
+import tarfile
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import trio
+
+from esper_protocol.messages import ListCoredumps, PinCoredump, PruneCoredumps, RemoveCoredump, Removed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.esperctl.conftest import Esperctl, FakeDaemon, MakeCoredump, Refusal
+
+ELF = b"\x7fELF" + bytes(range(256)) * 20
+CONTAINER = struct.pack("<II", 24 + len(ELF) + 4, 5 << 16 | 0x0102).ljust(24, b"\x00") + ELF + b"sum!"
+
+
+@pytest.fixture
+def store(daemon: FakeDaemon, make_coredump: MakeCoredump) -> FakeDaemon:
+    daemon.dumps = [
+        make_coredump("bench1-17", reason="abort()", decoded_bytes=2048),
+        make_coredump(
+            "bench1-18", started_at="2026-01-31T09:30:00Z", capture="partial", end_reason="reboot", pinned=True
+        ),
+    ]
+    daemon.files = {"core.b64": b"QUJD\n" * 700, "core.bin": CONTAINER, "panic.txt": b"Guru\n", "record.json": b"{}"}
+    return daemon
+
+
+async def test_the_list_is_a_table_newest_last(store: FakeDaemon, esperctl: Esperctl) -> None:
+    store.dumps.reverse()
+    assert (await esperctl("coredumps", "list")).out.splitlines() == [
+        "ID         TIME                 BOARD   STATE                    SIZE     REASON   DECODE",
+        "bench1-17  2026-01-31 08:30:00  bench1  captured (end_marker)    2.0 KiB  abort()  none",
+        "bench1-18  2026-01-31 09:30:00  bench1  partial (reboot) pinned  0 B      -        none",
+    ]
+
+
+async def test_the_list_as_json_is_an_array_of_records(store: FakeDaemon, esperctl: Esperctl) -> None:
+    found = msgspec.json.decode((await esperctl("coredumps", "list", "--json")).raw)
+    assert [dump["id"] for dump in found] == ["bench1-17", "bench1-18"]
+    assert found[0]["decode"]["state"] == "none"
+    assert found[0]["checksum"] == "ok"
+
+
+async def test_no_dumps_is_no_error(daemon: FakeDaemon, esperctl: Esperctl) -> None:
+    done = await esperctl("coredumps", "list")
+    assert (done.code, done.out) == (0, "")
+    assert (await esperctl("coredumps", "list", "--json")).out == "[]\n"
+
+
+async def test_the_list_of_one_board(store: FakeDaemon, esperctl: Esperctl) -> None:
+    assert (await esperctl("coredumps", "list", "--board", "bench1")).code == 0
+    assert store.requests[-1] == ListCoredumps("bench1")
+    assert (await esperctl("coredumps", "list", "--board", "bench9")).code == 4
+
+
+async def test_info_shows_paths_files_and_the_report(store: FakeDaemon, esperctl: Esperctl) -> None:
+    store.report = '{"reason": "abort", "frames": [{"level": 0, "pc": 16, "function": "app_main"}]}'
+    done = await esperctl("coredumps", "info", "bench1-17")
+    assert done.code == 0
+    assert "text file: /var/lib/esperd/bench1/coredumps/bench1-17/core.b64" in done.out
+    assert "panic.txt    5" in done.out
+    assert "#0  0x00000010 app_main" in done.out
+
+
+async def test_info_as_json_has_the_report_as_an_object(store: FakeDaemon, esperctl: Esperctl) -> None:
+    store.report = '{"reason": "abort"}'
+    found = msgspec.json.decode((await esperctl("coredumps", "info", "bench1-17", "--json")).raw)
+    assert found["id"] == "bench1-17"
+    assert found["report"] == {"reason": "abort"}
+    assert {"name": "record.json", "size_bytes": 2} in found["files"]
+    store.report = None
+    assert msgspec.json.decode((await esperctl("coredumps", "info", "bench1-17", "--json")).raw)["report"] is None
+
+
+async def test_an_unknown_dump_is_told(store: FakeDaemon, esperctl: Esperctl) -> None:
+    for words in (["info", "x-1"], ["export", "x-1", "-o", "-"], ["pin", "x-1"], ["rm", "x-1"]):
+        done = await esperctl("coredumps", *words)
+        assert done.code == 4
+        assert "no core dump is called 'x-1'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "expected"),
+    [
+        ([], "core", b"QUJD\n" * 700),
+        ([], "core.elf", ELF),
+        (["--format", "elf"], "core", ELF),
+        (["--format", "b64"], "core.elf", b"QUJD\n" * 700),
+    ],
+)
+async def test_a_dump_is_exported_to_a_file(
+    store: FakeDaemon, esperctl: Esperctl, tmp_path: Path, words: list[str], name: str, expected: bytes
+) -> None:
+    target = tmp_path / "out" / name
+    target.parent.mkdir()
+    done = await esperctl("coredumps", "export", "bench1-17", "-o", str(target), *words)
+    assert (done.code, done.out) == (0, "")
+    assert target.read_bytes() == expected
+    assert [path.name for path in target.parent.iterdir()] == [name]
+
+
+async def test_a_dump_is_exported_to_stdout(store: FakeDaemon, esperctl: Esperctl) -> None:
+    assert (await esperctl("coredumps", "export", "bench1-17", "-o", "-", "--format", "elf")).raw == ELF
+
+
+async def test_a_tar_file_has_every_file_of_the_dump(store: FakeDaemon, esperctl: Esperctl) -> None:
+    done = await esperctl("coredumps", "export", "bench1-17", "-o", "-", "--format", "tar")
+    with tarfile.open(fileobj=io.BytesIO(done.raw)) as archive:
+        members = {member.name: archive.extractfile(member) for member in archive}
+    assert {name: file.read() for name, file in members.items() if file} == {
+        f"bench1-17/{name}": data for name, data in store.files.items()
+    }
+
+
+async def test_an_export_over_a_file_is_all_or_nothing(store: FakeDaemon, esperctl: Esperctl, tmp_path: Path) -> None:
+    target = tmp_path / "core.elf"
+    target.write_bytes(b"old")
+    store.files["core.bin"] = struct.pack("<II", 500, 3).ljust(100, b"x")
+    done = await esperctl("coredumps", "export", "bench1-17", "-o", str(target))
+    assert done.code == 1
+    assert "bench1-17 can't be exported as ELF: its format is binary 0.3" in done.err
+    assert target.read_bytes() == b"old"
+    assert not target.with_name("core.elf.part").exists()
+
+
+async def test_an_export_to_a_device_does_not_replace_it(store: FakeDaemon, esperctl: Esperctl, tmp_path: Path) -> None:
+    target = tmp_path / "null"
+    target.symlink_to("/dev/null")
+    assert (await esperctl("coredumps", "export", "bench1-17", "-o", str(target))).code == 0
+    assert await trio.Path(target).readlink() == trio.Path("/dev/null")
+    assert await trio.Path(target).is_char_device()
+
+
+@pytest.mark.parametrize("target", ["", "/", "/nonexistent/folder/core.elf", "x" * 300])
+async def test_a_place_that_can_not_be_written_is_said(store: FakeDaemon, esperctl: Esperctl, target: str) -> None:
+    done = await esperctl("coredumps", "export", "bench1-17", "-o", target)
+    assert done.code == 1
+    assert "can't be written" in done.err
+    assert len(done.err.splitlines()) == 2
+
+
+async def test_a_missing_file_is_told_with_those_that_there_are(store: FakeDaemon, esperctl: Esperctl) -> None:
+    del store.files["core.bin"]
+    done = await esperctl("coredumps", "export", "bench1-17", "-o", "-", "--format", "elf")
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "esperctl: bench1-17 has no core.bin",
+        "hint: its files: core.b64, panic.txt, record.json",
+    ]
+
+
+async def test_a_partial_dump_is_exported_and_said_to_be_partial(
+    store: FakeDaemon, esperctl: Esperctl, tmp_path: Path
+) -> None:
+    done = await esperctl("coredumps", "export", "bench1-18", "-o", str(tmp_path / "core"))
+    assert done.code == 0
+    assert "bench1-18 is not complete: reboot" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["pin", "bench1-17"], [PinCoredump("bench1-17", pinned=True)]),
+        (["unpin", "bench1-18"], [PinCoredump("bench1-18", pinned=False)]),
+        (["rm", "bench1-17", "bench1-18"], [RemoveCoredump("bench1-17"), RemoveCoredump("bench1-18")]),
+        (["rm", "bench1-17", "--force", "bench1-18"], [RemoveCoredump(f"bench1-{n}", force=True) for n in (17, 18)]),
+    ],
+    ids=str,
+)
+async def test_several_dumps_are_changed_one_by_one(
+    store: FakeDaemon, esperctl: Esperctl, words: list[str], expected: list[object]
+) -> None:
+    done = await esperctl("coredumps", *words)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert [body for body in store.requests if isinstance(body, PinCoredump | RemoveCoredump)] == expected
+
+
+async def test_one_unknown_dump_does_not_keep_the_others(store: FakeDaemon, esperctl: Esperctl) -> None:
+    done = await esperctl("coredumps", "rm", "x-1", "bench1-17")
+    assert done.code == 4
+    assert "x-1" in done.err
+    assert store.requests[-1] == RemoveCoredump("bench1-17")
+
+
+async def test_a_pinned_dump_is_not_removed_without_force(
+    store: FakeDaemon, esperctl: Esperctl, refuse: type[Refusal]
+) -> None:
+    store.answers[RemoveCoredump] = refuse("failed", "core dump bench1-18 is pinned", "unpin it first, or use --force")
+    assert (await esperctl("coredumps", "rm", "bench1-18")).code == 1
+    store.answers[RemoveCoredump] = refuse("capturing", "core dump bench1-18 is arriving")
+    assert (await esperctl("coredumps", "rm", "bench1-18")).code == 75
+
+
+async def test_prune_prints_what_went(store: FakeDaemon, esperctl: Esperctl) -> None:
+    store.answers[PruneCoredumps] = Removed(["bench1-1", "bench1-2"])
+    assert (await esperctl("coredumps", "prune", "--keep", "3")).out == "bench1-1\nbench1-2\n"
+    assert store.requests[-1] == PruneCoredumps(None, 3)
+    done = await esperctl("coredumps", "prune", "--board", "bench1", "--json")
+    assert msgspec.json.decode(done.raw) == {"removed": ["bench1-1", "bench1-2"]}
+    assert store.requests[-1] == PruneCoredumps("bench1", None)
