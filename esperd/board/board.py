@@ -39,7 +39,6 @@ from esperd.errors import CommandError
 from esperd.ports.endpoint_kinds import Endpoint, OpenableEndpoint
 from esperd.ports.opening import open_device, open_port
 from esperd.ports.port import Port, PortBusy, PortError, PortLost, PortUnsupported
-from esperd.simulation.errors import SimulationError
 from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.disk_writer import RETRY_S, DiskWriter, Lost
 from esperd.storage.journal import Journal
@@ -52,6 +51,8 @@ _LONGEST_RETRY_S: Final = 1.0
 _BUSY_RETRY_S: Final = 5.0
 # A board that takes no input for this long is not going to: a USB console that nobody reads, say.
 _WRITE_TIMEOUT_S: Final = 5.0
+# What is sent is also journaled, in one event; nobody types this much.
+_MAX_SEND_BYTES: Final = 64 * 1024
 # EN is pulled low through RTS; the capacitor on it needs some time. Source: esptool, reset strategies.
 _RESET_PULSE_S: Final = 0.1
 _BOOT_PIN_S: Final = 0.05
@@ -102,8 +103,8 @@ class Board:
             try:
                 async with open_device(self.parts.endpoint, baud=self.parts.baud) as device:
                     await self._own_device(device)
-            except SimulationError as error:
-                self._note_port_error(PortError(self.parts.endpoint.text, str(error)), retry_s)
+            except PortError as error:
+                self._note_port_error(error, retry_s)
             except Exception as error:  # noqa: BLE001 - the supervision point of a board: it must not end the daemon
                 self._note_unexpected(error, retry_s)
             await trio.sleep(retry_s)
@@ -112,16 +113,19 @@ class Board:
     async def _own_device(self, device: OpenableEndpoint) -> None:
         retry_s = _FIRST_RETRY_S
         while True:
+            wait_s, opened_at = retry_s, math.inf
             try:
                 async with open_port(device, baud=self.parts.baud) as port:
-                    retry_s = _FIRST_RETRY_S
+                    opened_at = trio.current_time()
                     self._last_error = ""
                     await self._run_session(port)
             except PortError as error:
                 wait_s = _BUSY_RETRY_S if isinstance(error, PortBusy) else retry_s
                 self._note_port_error(error, wait_s)
-                await trio.sleep(wait_s)
-                retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+            # A port that hangs up as soon as it is opened is as absent as one that can't be opened.
+            was_good = trio.current_time() - opened_at > _LONGEST_RETRY_S
+            await trio.sleep(_FIRST_RETRY_S if was_good else wait_s)
+            retry_s = _FIRST_RETRY_S if was_good else min(retry_s * 2, _LONGEST_RETRY_S)
 
     async def _run_session(self, port: Port) -> None:
         parts, publisher = self.parts, self.publisher
@@ -215,8 +219,10 @@ class Board:
         """Writes to the board for a client.
 
         Raises:
-            CommandError: busy, capturing, absent, timed_out.
+            CommandError: bad_request, busy, capturing, absent, timed_out.
         """
+        if len(data) > _MAX_SEND_BYTES:
+            raise CommandError("bad_request", f"at most {_MAX_SEND_BYTES} bytes are sent at once, not {len(data)}")
         self.lease.check_may_send(client)
         if (coredump_id := self.capture_id) is not None:
             raise CommandError(

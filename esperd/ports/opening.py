@@ -21,9 +21,11 @@ from esperd.ports.endpoint_kinds import (
 )
 from esperd.ports.hwgrep import find_hardware
 from esperd.ports.open_tty import open_tty
+from esperd.ports.port import PortError
 from esperd.ports.pyserial_url import open_serial_url
 from esperd.ports.rfc2217_port import open_rfc2217
 from esperd.ports.tcp import TcpPort, connect
+from esperd.simulation.errors import SimulationError
 from esperd.simulation.replay import open_replay
 from esperd.simulation.simulated_board import open_simulated_board
 
@@ -41,18 +43,23 @@ async def open_device(endpoint: Endpoint, *, baud: int) -> AsyncGenerator[Openab
         The endpoint to give to ``open_port``, as often as needed; *endpoint* itself where nothing has to be held.
 
     Raises:
-        SimulationError: No such scenario, or the transcript cannot be read. What the block raises leaves a simulated
-            or replayed board in an exception group, for a task plays it meanwhile.
+        PortError: No such scenario, or the transcript cannot be read. What the block raises leaves a simulated or
+            replayed board in an exception group, for a task plays it meanwhile.
     """
-    match endpoint:
-        case SimulatedEndpoint():
-            async with open_simulated_board(endpoint.scenario, baud=baud, speed=endpoint.speed) as path:
-                yield DeviceEndpoint(path)
-        case ReplayEndpoint():
-            async with open_replay(Path(endpoint.file), baud=baud, speed=endpoint.speed, loop=endpoint.loop) as path:
-                yield DeviceEndpoint(path)
-        case _:
-            yield endpoint
+    try:
+        match endpoint:
+            case SimulatedEndpoint():
+                async with open_simulated_board(endpoint.scenario, baud=baud, speed=endpoint.speed) as path:
+                    yield DeviceEndpoint(path)
+            case ReplayEndpoint():
+                async with open_replay(
+                    Path(endpoint.file), baud=baud, speed=endpoint.speed, loop=endpoint.loop
+                ) as path:
+                    yield DeviceEndpoint(path)
+            case _:
+                yield endpoint
+    except SimulationError as error:
+        raise PortError(endpoint.text, str(error)) from error
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ class SymbolTable:
         if section is None:
             return None
         entries = self._load().get(section.index, [])
-        found = _choose(entries, bisect_right(entries, (address, 1 << 32)) - 1, address)
+        found = _choose(entries, bisect_right(entries, _Entry(address, 1 << 32, 0, 0)) - 1, address)
         if found is None or (found.size == 0 and not section.is_code):
             return None
         return self._symbol(found)

@@ -5,9 +5,6 @@ from hypothesis import given, strategies as st
 
 from esperd.core.gdb_stub import ANCHOR, find_stop_reply
 
-LONG_PACKET = b"$T0b10:a85f0340;thread:01;#be"
-
-
 def packet(body: bytes) -> bytes:
     return b"$%s#%02x" % (body, sum(body) & 0xFF)
 

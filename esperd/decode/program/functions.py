@@ -1,0 +1,173 @@
+"""Functions of a unit and the inlined ones inside them: which DIEs cover a program counter."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from esperd.decode.program import constants as dw
+from esperd.decode.program.abbreviations import skip
+from esperd.decode.program.dies import Die
+from esperd.decode.program.limits import MAX_SCOPE_DEPTH
+from esperd.decode.program.ranges import Range, die_ranges
+from esperd.decode.program.reading import read_uleb
+from esperd.decode.program.units import Unit
+
+_CONTAINERS: Final = frozenset((dw.TAG_COMPILE_UNIT, dw.TAG_NAMESPACE))
+_NAMED_SCOPES: Final = frozenset((dw.TAG_NAMESPACE, dw.TAG_STRUCTURE_TYPE, dw.TAG_CLASS_TYPE, dw.TAG_UNION_TYPE))
+_BLOCKS: Final = frozenset((dw.TAG_LEXICAL_BLOCK, dw.TAG_TRY_BLOCK, dw.TAG_CATCH_BLOCK))
+_ANONYMOUS_NAMESPACE: Final = "(anonymous namespace)"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A function, out of line or inlined, at a program counter; ``blocks`` are its lexical blocks there, outermost first."""
+
+    die: Die
+    entry_pc: int
+    blocks: list[Die]
+
+    @property
+    def is_inlined(self) -> bool:
+        """Whether the function has no frame of its own."""
+        return self.die.tag == dw.TAG_INLINED_SUBROUTINE
+
+
+class FunctionIndex:
+    """The functions of one unit that have code, by address."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._quick = _Ranges(_offsets_of_functions(unit, is_thorough=False), unit)
+        self._thorough: _Ranges | None = None
+
+    def at(self, pc: int) -> tuple[Die, Range] | None:
+        """The function whose code holds *pc*, and the part of it that does."""
+        found = self._quick.at(pc)
+        if found is None:
+            # Compilers put functions with code at the top level or into namespaces, except local ones.
+            if self._thorough is None:
+                self._thorough = _Ranges(_offsets_of_functions(self._unit, is_thorough=True), self._unit)
+            found = self._thorough.at(pc)
+        return found
+
+
+class _Ranges:
+    def __init__(self, offsets: list[int], unit: Unit) -> None:
+        self._unit = unit
+        self._parts: list[tuple[int, int, int]] = []
+        for offset in offsets:
+            self._parts += ((low, high, offset) for low, high in die_ranges(unit.die_at(offset)))
+        self._parts.sort()
+        self._lows = [part[0] for part in self._parts]
+
+    def at(self, pc: int) -> tuple[Die, Range] | None:
+        index = bisect_right(self._lows, pc) - 1
+        if index < 0 or pc >= self._parts[index][1]:
+            return None
+        low, high, offset = self._parts[index]
+        return self._unit.die_at(offset), (low, high)
+
+
+def _offsets_of_functions(unit: Unit, *, is_thorough: bool) -> list[int]:
+    """Where the DIEs of functions with code are; only a thorough search looks into types and other functions."""
+    data, position = unit.data, unit.first_die
+    found: list[int] = []
+    depth = 0
+    while position < unit.end:
+        start = position
+        code, position = read_uleb(data, position)
+        if not code:
+            depth -= 1
+            if depth <= 0:
+                break
+            continue
+        abbreviation = unit.abbreviation(code)
+        if abbreviation.tag == dw.TAG_SUBPROGRAM and abbreviation.has_code:
+            found.append(start)
+        if abbreviation.has_children and not is_thorough and abbreviation.tag not in _CONTAINERS:
+            sibling = unit.sibling(abbreviation, position)
+            if sibling is None:
+                sibling = unit.after_children(skip(data, position, abbreviation.plan))
+            position = sibling
+            continue
+        position = skip(data, position, abbreviation.plan)
+        depth += abbreviation.has_children
+    return found
+
+
+def scopes_at(function: Die, entry_pc: int, pc: int) -> list[Scope]:
+    """The function and the inlined ones that hold *pc*, outermost first."""
+    scopes = [Scope(function, entry_pc, [])]
+    die: Die | None = function
+    for _ in range(MAX_SCOPE_DEPTH):
+        if die is None:
+            break
+        die = next(_children_at(die, pc, 0), None)
+        if die is None:
+            break
+        if die.tag == dw.TAG_INLINED_SUBROUTINE:
+            scopes.append(Scope(die, _entry_of(die), []))
+        else:
+            scopes[-1].blocks.append(die)
+    return scopes
+
+
+def _entry_of(die: Die) -> int:
+    low = die.address(dw.AT_LOW_PC)
+    if low:
+        return low
+    entry = die.address(dw.AT_ENTRY_PC)
+    if entry:
+        return entry
+    return min((low for low, _ in die_ranges(die)), default=0)
+
+
+def _children_at(die: Die, pc: int, depth: int) -> Iterator[Die]:
+    """Blocks and inlined functions below *die* that hold *pc*; blocks without addresses belong to what is around them."""
+    for child in die.children():
+        if child.tag != dw.TAG_INLINED_SUBROUTINE and child.tag not in _BLOCKS:
+            continue
+        if child.has(dw.AT_LOW_PC) or child.has(dw.AT_RANGES):
+            if any(low <= pc < high for low, high in die_ranges(child)):
+                yield child
+        elif child.tag in _BLOCKS and depth < MAX_SCOPE_DEPTH:
+            yield from _children_at(child, pc, depth + 1)
+
+
+def function_name(die: Die) -> str | None:
+    """The name GDB shows: with its namespaces and classes in languages that have them."""
+    origins = list(die.origins())
+    name = next((text for text in (origin.string(dw.AT_NAME) for origin in origins) if text), None)
+    if name is None:
+        return die.linkage_name()
+    if not die.unit.is_qualified:
+        return name
+    # The last of the origins is the declaration, which stands inside its class.
+    scopes = enclosing_names(origins[-1])
+    return "::".join([*scopes, name])
+
+
+def enclosing_names(target: Die) -> list[str]:
+    """The names of the namespaces and classes around *target*, outermost first."""
+    unit = target.unit
+    names: list[str] = []
+    die = unit.root
+    for _ in range(MAX_SCOPE_DEPTH):
+        inner = _child_around(die, target.offset)
+        if inner is None or inner.offset == target.offset:
+            break
+        die = inner
+        if die.tag in _NAMED_SCOPES:
+            names.append(die.name() or _ANONYMOUS_NAMESPACE)
+    return names
+
+
+def _child_around(die: Die, offset: int) -> Die | None:
+    """The child of *die* that is at *offset* or has it below."""
+    last: Die | None = None
+    for child in die.children():
+        if child.offset > offset:
+            break
+        last = child
+    return last
