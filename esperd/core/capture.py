@@ -140,18 +140,16 @@ class CoreDumpCapture:
         if self._verifier.is_complete and signal in (Signal.OTHER, Signal.WRITTEN):
             # The announced length was reached and something else than the END marker follows.
             return Signal.WRITTEN
-        if signal is Signal.BASE64 and self._accept(line, text):
-            self._last_seq = seq
+        if signal is Signal.BASE64:
+            self._accept(line, text, seq)
             # Other cores may go on logging for ever: only the dump's own lines keep the capture alive.
             is_complete = self._verifier.is_complete
             self.deadline = now + (self._limits.complete_grace_s if is_complete else self._limits.coredump_idle_s)
-            return signal
-        if signal in (Signal.BASE64, Signal.OTHER):
+        elif signal is Signal.OTHER:
             self._rejected += line
             self._rejected_lines += 1
             self._rejected_bytes += len(line)
-            return Signal.OTHER
-        if signal is Signal.END:
+        elif signal is Signal.END:
             self._last_seq = seq
         elif signal is Signal.BANNER:
             self.salvage(text, seq)
@@ -166,8 +164,8 @@ class CoreDumpCapture:
         run = _BASE64_RUN.match(cut)
         if run is not None and run.end() == len(cut):
             usable = cut[: len(cut) // 4 * 4]
-            if usable and self._accept(usable + b"\n", usable):
-                self._last_seq = seq
+            if usable:
+                self._accept(usable + b"\n", usable, seq)
 
     def limit_reached(self) -> CaptureEndReason | None:
         """The limit that ends the capture now, if one does."""
@@ -232,14 +230,12 @@ class CoreDumpCapture:
             header,
         )
 
-    def _accept(self, line: bytes, text: bytes) -> bool:
-        try:
-            decoded = binascii.a2b_base64(text, strict_mode=True)
-        except binascii.Error:
-            return False
+    def _accept(self, line: bytes, text: bytes, seq: int) -> None:
+        # Both patterns and the length by fours leave nothing that does not decode.
+        decoded = binascii.a2b_base64(text)
         self._verifier.receive(decoded)
         self._text += line
         self._decoded += decoded
         self._raw_bytes += len(line)
         self._accepted_lines += 1
-        return True
+        self._last_seq = seq

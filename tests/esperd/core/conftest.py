@@ -98,7 +98,9 @@ class Driver:
 
     def observed(self) -> Observed:
         ignored = (Line, CapturedBytes, CoredumpProgress)
-        others = [(seq, output) for seq, output in self.outputs if not isinstance(output, ignored)]
+        others: list[tuple[int, Output]] = [
+            (seq, output) for seq, output in self.outputs if not isinstance(output, ignored)
+        ]
         return Observed(self.lines(), others, self.captured())
 
     def ending(self) -> CaptureEnding:

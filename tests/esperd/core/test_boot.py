@@ -144,7 +144,10 @@ def test_a_second_bootloader_is_a_second_boot() -> None:
 def test_a_second_reset_line_ends_the_first_boot_log() -> None:
     detector = BootDetector(CoreLimits())
     found = feed(detector, [RESET, APP_LINES[0], RESET])
-    assert found[1:] == [App("hello_world", None, None, None, 1, 2, None), Boot(12, "SW_CPU_RESET", boot().boot_mode, 3)]
+    assert found[1:] == [
+        App("hello_world", None, None, None, 1, 2, None),
+        Boot(12, "SW_CPU_RESET", boot().boot_mode, 3),
+    ]
 
 
 def test_a_boot_that_says_nothing_of_its_application_gives_no_app() -> None:

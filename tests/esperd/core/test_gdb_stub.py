@@ -5,6 +5,7 @@ from hypothesis import given, strategies as st
 
 from esperd.core.gdb_stub import ANCHOR, find_stop_reply
 
+
 def packet(body: bytes) -> bytes:
     return b"$%s#%02x" % (body, sum(body) & 0xFF)
 
@@ -22,7 +23,9 @@ def test_a_stop_reply_with_the_right_checksum_is_found(line: bytes, expected: st
     assert find_stop_reply(line) == (expected, end)
 
 
-@pytest.mark.parametrize("line", [b"", b"$T0b#e7", b"$T0b#e", b"$T0#e6", b"$S05#b8", b"T0b#e6", b"$T0b$#e6", b"$Txx#00"])
+@pytest.mark.parametrize(
+    "line", [b"", b"$T0b#e7", b"$T0b#e", b"$T0#e6", b"$S05#b8", b"T0b#e6", b"$T0b$#e6", b"$Txx#00"]
+)
 def test_what_is_not_one_is_not_found(line: bytes) -> None:
     assert find_stop_reply(line) is None
 

@@ -128,15 +128,19 @@ def test_the_second_cores_registers_behind_the_backtrace_are_not_taken() -> None
     ("text", "cause", "reason"),
     [
         (
-            b"Guru Meditation Error: Core  0 panic'ed (Cache error). \n"
-            b"Cached memory region accessed while ibus or cache is disabled.\n",
+            (
+                b"Guru Meditation Error: Core  0 panic'ed (Cache error). \n"
+                b"Cached memory region accessed while ibus or cache is disabled.\n"
+            ),
             "exception",
             "Cache error",
         ),
         (b"Guru Meditation Error: Core  0 panic'ed (Double exception). \n", "exception", "Double exception"),
         (
-            b"Guru Meditation Error: Core  0 panic'ed (IllegalInstruction). Exception was unhandled.\n"
-            b"Memory dump at 0x400d6a14: bad00bad bad00bad bad00bad\n",
+            (
+                b"Guru Meditation Error: Core  0 panic'ed (IllegalInstruction). Exception was unhandled.\n"
+                b"Memory dump at 0x400d6a14: bad00bad bad00bad bad00bad\n"
+            ),
             "exception",
             "IllegalInstruction",
         ),
@@ -169,8 +173,10 @@ def test_the_second_cores_registers_behind_the_backtrace_are_not_taken() -> None
             'assertion "ptr" failed: file "../main/main.c", line 12, function: app_main',
         ),
         (
-            b"CORRUPT HEAP: Bad tail at 0x3ffb. Expected 0xbaad5678 got 0x0\n"
-            b"assert failed: multi_heap_free multi_heap_poisoning.c:259 (head != NULL)\n",
+            (
+                b"CORRUPT HEAP: Bad tail at 0x3ffb. Expected 0xbaad5678 got 0x0\n"
+                b"assert failed: multi_heap_free multi_heap_poisoning.c:259 (head != NULL)\n"
+            ),
             "heap_corruption",
             "CORRUPT HEAP: Bad tail at 0x3ffb. Expected 0xbaad5678 got 0x0",
         ),
@@ -201,8 +207,7 @@ def test_a_stack_canary_names_the_task() -> None:
 
 def test_another_debug_exception_is_an_exception() -> None:
     found = panic(
-        b"Guru Meditation Error: Core  0 panic'ed (Unhandled debug exception). \n"
-        b"Debug exception reason: BREAK instr \n"
+        b"Guru Meditation Error: Core  0 panic'ed (Unhandled debug exception). \nDebug exception reason: BREAK instr \n"
     )
     assert (found.cause, found.task, found.reason) == ("exception", None, "Unhandled debug exception: BREAK instr")
 
@@ -226,7 +231,11 @@ def test_a_crash_in_a_task_takes_the_core_from_the_later_line() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"Brownout detector was triggered", b"E BOD: Brownout detector was triggered", b"E (9) BOD: Brownout detector was triggered"],
+    [
+        b"Brownout detector was triggered",
+        b"E BOD: Brownout detector was triggered",
+        b"E (9) BOD: Brownout detector was triggered",
+    ],
 )
 def test_a_brownout_is_all_in_its_line(line: bytes) -> None:
     found = panic(line + b"\n\n")
@@ -252,7 +261,7 @@ def test_the_task_watchdog_is_no_crash_and_its_hex_comes_in_both_cases(case: typ
     assert (found.cause, found.fatal, found.task, found.core) == ("task_watchdog", False, "hog", 0)
     assert found.reason == "Task watchdog got triggered."
     assert found.backtrace == [(0x400D66B6, 0x3FFB5F20)] * 2
-    assert (found.first_seq, found.last_seq) == (1, 13)
+    assert (found.first_seq, found.last_seq) == (1, 14)
 
 
 def test_a_task_watchdog_report_ends_with_what_the_program_prints_next() -> None:
@@ -319,7 +328,9 @@ def test_a_backtrace_without_a_panic_is_only_a_backtrace() -> None:
 
 @pytest.mark.parametrize("registers", [b"", b"Core  0 register dump:\n" + XTENSA_REGISTERS])
 def test_the_order_of_versions_4_0_and_4_1_is_one_report(registers: bytes) -> None:
-    text = (GURU if registers else ABORT) + b"\n" + registers + b"\nELF file SHA256: " + b"aB" * 32 + b"\n\n" + BACKTRACE
+    text = (
+        (GURU if registers else ABORT) + b"\n" + registers + b"\nELF file SHA256: " + b"aB" * 32 + b"\n\n" + BACKTRACE
+    )
     found = panic(text + b"\nRebooting...\n", close=False)
     assert (found.app_sha256, found.backtrace) == ("ab" * 32, FRAMES)
     assert found.last_seq == text.count(b"\n")
@@ -353,16 +364,19 @@ def test_a_report_ends_with_what_follows_it(line: bytes) -> None:
 
 def test_silence_ends_a_report() -> None:
     detector = PanicDetector(CoreLimits(panic_idle_s=2.0))
-    assert detector.deadline is None
-    detector.on_line(ABORT.strip(), 7, 10.0)
-    assert detector.is_active
-    assert detector.first_seq == 7
-    assert detector.deadline == 12.0
-    detector.on_line(b"", 8, 11.0)
-    assert detector.deadline == 13.0
+    assert not detector.on_line(ABORT.strip(), 7, 10.0)
+    assert (detector.is_active, detector.first_seq, detector.deadline) == (True, 7, 12.0)
+    assert not detector.on_line(b"", 8, 11.0)
+    assert (detector.is_active, detector.first_seq, detector.deadline) == (True, 7, 13.0)
     (found,) = detector.close()
     assert isinstance(found, Panic)
     assert (found.first_seq, found.last_seq) == (7, 7)
+
+
+def test_nothing_is_left_of_a_closed_report() -> None:
+    detector = PanicDetector(CoreLimits())
+    detector.on_line(ABORT.strip(), 7, 10.0)
+    detector.close()
     assert (detector.deadline, detector.is_active, detector.first_seq, detector.close()) == (None, False, None, [])
 
 
@@ -386,9 +400,18 @@ def test_a_report_stays_small_whatever_is_printed() -> None:
     assert len(msgspec.msgpack.encode(found)) < 8 * 1024
 
 
-PIECES = [line for text in (GURU, ABORT, WATCHDOG, RISCV_REGISTERS, XTENSA_REGISTERS) for line in text.splitlines()]
-PIECES += [BACKTRACE, SHA, b"Rebooting...", b"Core  1 register dump:", b"E (1) task_wdt: Aborting.", b"I (1) app: x"]
-PIECES += [b"E (1) task_wdt: Print CPU 1 backtrace", b"CORRUPT HEAP: x", b"Re-entered core dump! Exception happened"]
+PIECES = [
+    *(line for text in (GURU, ABORT, WATCHDOG, RISCV_REGISTERS, XTENSA_REGISTERS) for line in text.splitlines()),
+    BACKTRACE,
+    SHA,
+    b"Rebooting...",
+    b"Core  1 register dump:",
+    b"E (1) task_wdt: Aborting.",
+    b"E (1) task_wdt: Print CPU 1 backtrace",
+    b"I (1) app: x",
+    b"CORRUPT HEAP: x",
+    b"Re-entered core dump! Exception happened during core dump!",
+]
 
 
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=40))

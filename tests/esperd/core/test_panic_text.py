@@ -87,7 +87,7 @@ OPENING_LINES = [
         ("brownout", "Brownout detector was triggered", None, None, True),
     ),
     (
-        b"E (9496) task_wdt: Task watchdog got triggered. The following tasks/users did not reset the watchdog in time:",
+        b"E (9496) task_wdt: Task watchdog got triggered. The following tasks/users did not reset the watchdog:",
         ("task_watchdog", "Task watchdog got triggered.", None, None, False),
     ),
     (
@@ -120,7 +120,8 @@ def test_every_opening_has_an_anchor_by_which_a_block_is_searched(line: bytes) -
 
 
 @pytest.mark.parametrize(
-    "anchor", [b"Guru Meditation Error", b"abort() was called", b'assertion "', b"***ERROR***", b"Undefined behavior of type"]
+    "anchor",
+    [b"Guru Meditation Error", b"abort() was called", b'assertion "', b"***ERROR***", b"Undefined behavior of type"],
 )
 def test_an_anchor_alone_opens_nothing(anchor: bytes) -> None:
     assert find_opening(anchor) is None
@@ -138,26 +139,26 @@ def test_a_number_of_thousands_of_digits_is_not_parsed(line: bytes) -> None:
     assert opened is None or (opened.core is not None and opened.core < 1000)
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (b"Backtrace: 0x40081d85:0x3ffb5f20", ([(0x40081D85, 0x3FFB5F20)], False)),
-        (
-            b"Backtrace:0x40081D85:0x3FFB5F20 0x400D1B6E:0x3FFB5F40",
-            ([(0x40081D85, 0x3FFB5F20), (0x400D1B6E, 0x3FFB5F40)], False),
-        ),
-        (
-            b"Backtrace: 0x40081d85:0x3ffb5f20 0x400d1b6e:0x3ffb5f40 |<-CORRUPTED",
-            ([(0x40081D85, 0x3FFB5F20), (0x400D1B6E, 0x3FFB5F40)], True),
-        ),
-        (b"Backtrace: 0x40081d85:0x3ffb5f20 |<-CONTINUES", ([(0x40081D85, 0x3FFB5F20)], False)),
-        (b"Backtrace: |<-CORRUPTED", ([], True)),
-        (b"Backtrace:", ([], False)),
-        (b"Backtrace: 0x40081d85:0x3ffb5f20 0x400d1b", ([(0x40081D85, 0x3FFB5F20)], False)),
-        (b"I (1) app: Backtrace: 0x40081d85:0x3ffb5f20", None),
-        (b"", None),
-    ],
-)
+BACKTRACES: list[tuple[bytes, tuple[list[tuple[int, int]], bool] | None]] = [
+    (b"Backtrace: 0x40081d85:0x3ffb5f20", ([(0x40081D85, 0x3FFB5F20)], False)),
+    (
+        b"Backtrace:0x40081D85:0x3FFB5F20 0x400D1B6E:0x3FFB5F40",
+        ([(0x40081D85, 0x3FFB5F20), (0x400D1B6E, 0x3FFB5F40)], False),
+    ),
+    (
+        b"Backtrace: 0x40081d85:0x3ffb5f20 0x400d1b6e:0x3ffb5f40 |<-CORRUPTED",
+        ([(0x40081D85, 0x3FFB5F20), (0x400D1B6E, 0x3FFB5F40)], True),
+    ),
+    (b"Backtrace: 0x40081d85:0x3ffb5f20 |<-CONTINUES", ([(0x40081D85, 0x3FFB5F20)], False)),
+    (b"Backtrace: |<-CORRUPTED", ([], True)),
+    (b"Backtrace:", ([], False)),
+    (b"Backtrace: 0x40081d85:0x3ffb5f20 0x400d1b", ([(0x40081D85, 0x3FFB5F20)], False)),
+    (b"I (1) app: Backtrace: 0x40081d85:0x3ffb5f20", None),
+    (b"", None),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), BACKTRACES)
 def test_a_backtrace_is_its_pairs_innermost_first(
     line: bytes, expected: tuple[list[tuple[int, int]], bool] | None
 ) -> None:

@@ -1,0 +1,224 @@
+"""The store of ELF files: each once, under its SHA-256, with a record of where it came from.
+
+``SHA.elf`` is the file, ``SHA.json`` its ElfRecord; the modification time of the first says when it was last used, so
+that the ones that nobody needs go first when the store is full. Several daemons may share a store: nothing here relies
+on being the only one, and what another one added is found at the next look. All methods block: they run in a thread.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from esper_protocol.records import ElfRecord
+from esperd.clock import rfc3339, wall_ns
+from esperd.decode.elf_description import ElfDescription, describe_elf
+from esperd.decode.program import ProgramError
+from esperd.decode.request import KnownElf
+from esperd.errors import CommandError
+from esperd.storage.files import TEMPORARY_SUFFIX, make_directory, replace_file, sync_directory
+
+MAX_PART_BYTES: Final = 512 * 1024
+MIN_PREFIX_DIGITS: Final = 4
+_SHA256_DIGITS: Final = 64
+_ELF_SUFFIX: Final = ".elf"
+_RECORD_SUFFIX: Final = ".json"
+_COPY_BYTES: Final = 1024 * 1024
+
+
+class ElfStore:
+    """The ELF files of one state directory.
+
+    Args:
+        directory: Holds the files.
+        limit_bytes: What all of them together may have.
+        builtin: Files that are known without being stored.
+    """
+
+    def __init__(
+        self, directory: Path, limit_bytes: int, file_mode: int, directory_mode: int, builtin: tuple[Path, ...] = ()
+    ) -> None:
+        self.directory = directory
+        self.limit_bytes = limit_bytes
+        self._file_mode = file_mode
+        self._directory_mode = directory_mode
+        self._builtin = builtin
+        self._builtin_elfs: list[KnownElf] | None = None
+
+    # Looking ------------------------------------------------------------------------------------------
+
+    def records(self) -> list[ElfRecord]:
+        """What is stored, oldest first.
+
+        Raises:
+            OSError: the folder can't be read.
+        """
+        if not self.directory.is_dir():
+            return []
+        found = [record for path in self.directory.glob(f"*{_RECORD_SUFFIX}") if (record := self._read(path))]
+        return sorted(found, key=lambda record: record.added_at)
+
+    def known(self) -> list[KnownElf]:
+        """What a dump may be of: the stored files, and the built-in ones."""
+        stored = [
+            KnownElf(path=str(self.path(record.sha256)), sha256=record.sha256, machine=record.machine)
+            for record in self.records()
+        ]
+        hashes = {elf.sha256 for elf in stored}
+        return stored + [elf for elf in self._describe_builtin() if elf.sha256 not in hashes]
+
+    def path(self, sha256: str) -> Path:
+        """Where the file is. Only ever called with whole SHA-256 sums."""
+        return self.directory / f"{sha256}{_ELF_SUFFIX}"
+
+    def get(self, sha256: str) -> ElfRecord | None:
+        """The record of a file; None when it is not stored."""
+        return self._read(self.directory / f"{sha256}{_RECORD_SUFFIX}") if is_sha256(sha256) else None
+
+    def find(self, prefix: str) -> ElfRecord:
+        """The only stored file whose SHA-256 begins with *prefix*.
+
+        Raises:
+            CommandError: ``unknown_elf``, or ``bad_request``: too few digits, or several files.
+        """
+        wanted = prefix.lower()
+        if len(wanted) < MIN_PREFIX_DIGITS:
+            raise CommandError("bad_request", f"{prefix!r} is too short: give at least {MIN_PREFIX_DIGITS} digits")
+        found = [record for record in self.records() if record.sha256.startswith(wanted)]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise CommandError("unknown_elf", f"no stored ELF file begins with {prefix}", "see `esperctl elf list`")
+        names = ", ".join(record.sha256[: len(wanted) + 8] for record in found)
+        raise CommandError("bad_request", f"{len(found)} stored ELF files begin with {prefix}: {names}")
+
+    def _read(self, path: Path) -> ElfRecord | None:
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=ElfRecord)
+            used_ns = self.path(record.sha256).stat().st_mtime_ns
+        except (OSError, msgspec.DecodeError):
+            # Removed meanwhile, or half of what a kill left; adding it again makes it whole.
+            return None
+        record.used_at = rfc3339(used_ns) if used_ns else None
+        return record if record.sha256 == path.stem else None
+
+    def _describe_builtin(self) -> list[KnownElf]:
+        if self._builtin_elfs is None:
+            self._builtin_elfs = [
+                KnownElf(path=str(path), sha256=_sha256_of(path), machine=describe_elf(path).machine)
+                for path in self._builtin
+            ]
+        return self._builtin_elfs
+
+    # Changing -----------------------------------------------------------------------------------------
+
+    def prepare(self) -> int:
+        """Removes what killed daemons left half written; returns how many files.
+
+        Raises:
+            OSError: the folder can't be made or read.
+        """
+        make_directory(self.directory, self._directory_mode)
+        removed = 0
+        for leftover in self.directory.glob(f"*{TEMPORARY_SUFFIX}"):
+            if not Path(f"/proc/{leftover.name.split('.')[1]}").exists():
+                leftover.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def add_file(self, path: Path) -> ElfRecord | None:
+        """Copies a file into the store; None when it is stored already.
+
+        Raises:
+            ProgramError: it is no program for an ESP chip, or changes while it is read.
+            CommandError: ``limit``.
+            OSError: it can't be read, or the store not be written.
+        """
+        describe_elf(path)
+        sha256 = _sha256_of(path)
+        if self.get(sha256) is not None:
+            self.note_use(sha256)
+            return None
+        with Upload(self, sha256, path.stat().st_size, str(path)) as upload, path.open("rb") as file:
+            record: ElfRecord | None = None
+            while data := file.read(_COPY_BYTES):
+                record = upload.write(data)
+        if record is None:
+            raise ProgramError(f"{path} changed while it was read")
+        return record
+
+    def note_use(self, sha256: str) -> None:
+        """Remembers that a file was of use just now."""
+        with contextlib.suppress(OSError):
+            os.utime(self.path(sha256))
+
+    def remove(self, sha256: str) -> None:
+        """Deletes a file. The record first: without it the rest is nothing."""
+        (self.directory / f"{sha256}{_RECORD_SUFFIX}").unlink(missing_ok=True)
+        self.path(sha256).unlink(missing_ok=True)
+
+    def take(self, temporary: Path, sha256: str, origin: str) -> ElfRecord:
+        """Makes a whole file a part of the store, and makes room for it; *temporary* is gone afterwards.
+
+        Raises:
+            ProgramError: it is no program for an ESP chip.
+            CommandError: ``bad_request``: it has another SHA-256.
+            OSError: the store can't be written.
+        """
+        description: ElfDescription = describe_elf(temporary)
+        if (actual := _sha256_of(temporary)) != sha256:
+            raise CommandError("bad_request", f"{origin}: its SHA-256 is {actual}, not {sha256}", "add it again")
+        size_bytes = temporary.stat().st_size
+        self._make_room(size_bytes)
+        record = ElfRecord(
+            sha256=sha256,
+            name=Path(origin).name,
+            path=origin,
+            size_bytes=size_bytes,
+            added_at=rfc3339(wall_ns()),
+            machine=description.machine,
+            project=description.project,
+            version=description.version,
+        )
+        temporary.replace(self.path(sha256))
+        # Durable before the record that says that it is there.
+        sync_directory(self.directory)
+        replace_file(self.directory / f"{sha256}{_RECORD_SUFFIX}", msgspec.json.encode(record), self._file_mode)
+        return record
+
+    def check_size(self, size_bytes: int, origin: str) -> None:
+        """Whether a file may be stored at all.
+
+        Raises:
+            CommandError: ``limit``, or ``bad_request`` for a size that is none.
+        """
+        if size_bytes <= 0:
+            raise CommandError("bad_request", f"{origin} is empty")
+        if size_bytes > self.limit_bytes:
+            raise CommandError(
+                "limit",
+                f"{origin} has {size_bytes} bytes, more than all ELF files together may have ({self.limit_bytes})",
+                "raise limits.elf_store_bytes",
+            )
+
+    def temporary(self, sha256: str, descriptor_of: object) -> tuple[Path, BinaryIO]:
+        """A new file for something that arrives; its name says which daemon's it is."""
+        make_directory(self.directory, self._directory_mode)
+        path = self.directory / f"{sha256}.{os.getpid()}.{id(descriptor_of):x}{TEMPORARY_SUFFIX}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        return path, os.fdopen(os.open(path, flags, self._file_mode), "wb", buffering=0)
+
+    def _make_room(self, size_bytes: int) -> None:
+        records = sorted(self.records(), key=lambda record: record.used_at or record.added_at)
+        total = sum(record.size_bytes for record in records) + size_bytes
+        for record in records:
+            if total <= self.limit_bytes:
+                return
+            self.remove(record.sha256)
+            total -= record.size_bytes

@@ -1,0 +1,181 @@
+"""The decoder process: ``python -m esperd.decode.worker``. One request on standard input, one answer on standard output.
+
+It decodes what strangers wrote, so it may be killed at any moment, and takes no more memory, processor time and priority
+than the request allows. Whatever happens, it answers with one JSON document or dies without a word; it prints no
+traceback.
+"""
+
+import dataclasses
+import fcntl
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from esperd.decode.backends.backend import Backend, Decoded
+from esperd.decode.backends.native import NativeBackend
+from esperd.decode.dump import MAX_DUMP_BYTES, read_dump
+from esperd.decode.elf_choice import NoElfError, choose_by_sha256, choose_by_trying, usable_sha256
+from esperd.decode.errors import DecodeError
+from esperd.decode.image import CoreImage, read_image
+from esperd.decode.request import (
+    AUTO,
+    BACKENDS,
+    ESP_COREDUMP,
+    NICENESS,
+    DecodeAnswer,
+    DecodeProblem,
+    DecodeRequest,
+    KnownElf,
+)
+
+_NATIVE: Final = NativeBackend()
+# A request names the ELF files of a full store, which are some thousands at most.
+_MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
+# Base64 with line ends of the largest dump, and the log around it.
+_MAX_FILE_BYTES: Final = 2 * MAX_DUMP_BYTES
+# What a tool may write to a file: more than any report has.
+_MAX_WRITTEN_BYTES: Final = 256 * 1024 * 1024
+# Source: asm-generic/fcntl.h; Python has no name for it.
+_F_SETSIG: Final = 10
+
+
+def main() -> int:
+    """Answers one request; returns the exit code, which is 1 for an error."""
+    try:
+        request = msgspec.json.decode(sys.stdin.buffer.readline(_MAX_REQUEST_BYTES), type=DecodeRequest)
+    except msgspec.DecodeError as error:
+        answer = _problem("bad_request", f"the request can't be read: {error}")
+    else:
+        _confine(request)
+        answer = _answer(request)
+    sys.stdout.buffer.write(_encode(answer) + b"\n")
+    sys.stdout.buffer.flush()
+    return 0 if answer.error is None else 1
+
+
+def _confine(request: DecodeRequest) -> None:
+    if request.watch_stdin:
+        _die_with_stdin()
+    # Added to a priority that is low already it would be lower still.
+    os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS))
+    for kind, limit in (
+        (resource.RLIMIT_AS, request.memory_bytes),
+        (resource.RLIMIT_CPU, request.cpu_s),
+        (resource.RLIMIT_FSIZE, _MAX_WRITTEN_BYTES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        allowed = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(kind, (allowed, allowed))
+
+
+def _die_with_stdin() -> None:
+    """Has the kernel kill us and our children when the other end of standard input is closed, as a killed parent's is.
+
+    PR_SET_PDEATHSIG is no good here: the "parent" that it watches is the thread that started us, and the daemon starts
+    processes from threads that live for seconds. It is also lost to children, such as a GDB. Source: prctl(2), fcntl(2).
+    """
+    group_or_self = -os.getpgrp() if os.getpgrp() == os.getpid() else os.getpid()
+    fcntl.fcntl(0, _F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(0, fcntl.F_SETOWN, group_or_self)
+    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _encode(answer: DecodeAnswer) -> bytes:
+    try:
+        return msgspec.json.encode(answer)
+    except (UnicodeEncodeError, MemoryError):
+        return msgspec.json.encode(_problem("internal", "the report can't be written as JSON"))
+
+
+def _problem(code: str, message: str, app_sha256: str | None = None) -> DecodeAnswer:
+    return DecodeAnswer(error=DecodeProblem(code=code, message=message, app_sha256=app_sha256))
+
+
+def _answer(request: DecodeRequest) -> DecodeAnswer:
+    try:
+        decoded = _decode(request)
+    except NoElfError as error:
+        return _problem(error.code, str(error), error.app_sha256)
+    except DecodeError as error:
+        return _problem(error.code, str(error))
+    except OSError as error:
+        return _problem("unreadable", f"{error.filename or request.dump} can't be read: {error.strerror}")
+    except MemoryError:
+        return _problem("memory", f"it needs more than the {request.memory_bytes} bytes of memory that are allowed")
+    except Exception as error:  # noqa: BLE001 - the end of the process: a sentence instead of a traceback
+        return _problem("internal", f"the decoder failed: {type(error).__name__}: {error}")
+    return DecodeAnswer(report=decoded.report, text=decoded.text)
+
+
+def _decode(request: DecodeRequest) -> Decoded:
+    if request.backend not in BACKENDS:
+        raise DecodeError("bad_request", f"there is no backend {request.backend!r}; known are {', '.join(BACKENDS)}")
+    path = Path(request.dump)
+    with path.open("rb") as file:
+        data = file.read(_MAX_FILE_BYTES + 1)
+    if len(data) > _MAX_FILE_BYTES:
+        raise DecodeError("too_large", f"{path} is larger than any core dump")
+    image = read_image(read_dump(data))
+    elf, is_named_by_log = _choose(request, image, data)
+    decoded = _decode_with(request, image, data, elf)
+    if is_named_by_log and decoded.report.elf_match == "unknown":
+        # The dump itself lost its note, but the log around it named this very program.
+        return Decoded(dataclasses.replace(decoded.report, elf_match="sha256"), decoded.text)
+    return decoded
+
+
+def _decode_with(request: DecodeRequest, image: CoreImage, data: bytes, elf: Path | None) -> Decoded:
+    if request.backend != AUTO:
+        return _backend(request.backend).decode(data, elf, request)
+    try:
+        return _NATIVE.decode(data, elf, request)
+    except DecodeError:
+        raise
+    except Exception:
+        # Ours is at its end where another may not be; but only if that one is there at all.
+        other = _backend(ESP_COREDUMP)
+        if elf is None or other.unavailable(image.machine, request) is not None:
+            raise
+        return other.decode(data, elf, request)
+
+
+def _backend(name: str) -> Backend:
+    """The table of backends."""
+    if name == ESP_COREDUMP:
+        # What it imports takes a tenth of the time of one of our own decodes.
+        from esperd.decode.backends.esp_coredump import EspCoredumpBackend  # noqa: PLC0415 - see above
+
+        return EspCoredumpBackend()
+    return _NATIVE
+
+
+def _choose(request: DecodeRequest, image: CoreImage, data: bytes) -> tuple[Path | None, bool]:
+    """The program to decode with, and whether it was the log, not the dump, that named it."""
+    if request.elf is not None:
+        return Path(request.elf), False
+    own, logged = usable_sha256(image.app_sha256), usable_sha256(request.app_sha256)
+    try:
+        if own or logged:
+            return Path(choose_by_sha256(own or logged or "", request.elfs).path), own is None
+        return Path(choose_by_trying(request.elfs, image.machine, lambda elf: _fits(elf, data, request)).path), False
+    except NoElfError:
+        if request.needs_elf:
+            raise
+        return None, False
+
+
+def _fits(elf: KnownElf, data: bytes, request: DecodeRequest) -> bool:
+    try:
+        return _NATIVE.decode(data, Path(elf.path), request).report.elf_match != "mismatch"
+    except DecodeError:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
