@@ -112,8 +112,8 @@ class Daemon:
 class Bench:
     """Starts daemons with one state directory, one after the other; ends what still runs."""
 
-    def __init__(self, folder: Path, nursery: trio.Nursery) -> None:
-        self.state_dir = folder / "state"
+    def __init__(self, folder: Path, nursery: trio.Nursery, state_dir: Path | None = None) -> None:
+        self.state_dir = state_dir or folder / "state"
         self.runtime_dir = folder / "run"
         self.daemons: list[Daemon] = []
         self._nursery = nursery

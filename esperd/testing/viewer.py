@@ -1,5 +1,6 @@
 """A client of the daemon, for tests: the shared connection on a trio stream, in the task of the test."""
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,7 +52,9 @@ class Viewer:
         Raises:
             RefusedError: the daemon does not want this client.
         """
-        await self.stream.send_all(self._connection.hello())
+        # A daemon that wants no more clients has said so and closed before it is asked.
+        with contextlib.suppress(trio.BrokenResourceError):
+            await self.stream.send_all(self._connection.hello())
         with trio.fail_after(TIMEOUT_S):
             while self._connection.welcome is None:
                 await self.receive_once()
@@ -67,12 +70,16 @@ class Viewer:
         request_id, data = self._connection.request(body)
         with trio.fail_after(timeout_s):
             await self.stream.send_all(data)
-            while request_id not in self._answers:
-                await self.receive_once()
-        answer = self._answers.pop(request_id)
+            answer = await self.answer_to(request_id)
         if isinstance(answer, ErrorResponse):
             raise RefusedError(answer)
         return answer.result
+
+    async def answer_to(self, request_id: int) -> Response | ErrorResponse:
+        """The answer to a request that was sent. Without a deadline of its own."""
+        while request_id not in self._answers:
+            await self.receive_once()
+        return self._answers.pop(request_id)
 
     async def subscribe(self, request: Subscribe) -> Subscribed:
         """Subscribes; the events are received by whatever is called next."""
@@ -89,7 +96,12 @@ class Viewer:
                 await self.receive_once()
 
     async def wait_for(
-        self, kind: type[B], where: Callable[[B], bool] = lambda _: True, *, count: int = 1, timeout_s: float = TIMEOUT_S
+        self,
+        kind: type[B],
+        where: Callable[[B], bool] = lambda _: True,
+        *,
+        count: int = 1,
+        timeout_s: float = TIMEOUT_S,
     ) -> Event:
         """The *count*-th event of this kind that fits, received already or still to come.
 

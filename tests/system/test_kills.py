@@ -5,6 +5,7 @@ import os
 import random
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,10 @@ from esperd.testing.dumps import END_LINE, START_LINE, base64_lines, container
 from esperd.testing.terminal import BoardTerminal
 from esperd.testing.viewer import bodies, joined_lines
 
-# All of them where there is time, as in continuous integration: ESPER_KILLS=200.
-KILLS: Final = int(os.environ.get("ESPER_KILLS", "40"))
-# Daemons that live and die side by side, as most of a life is waiting.
+KILLS: Final = int(os.environ.get("ESPER_KILLS", "200"))
+# Daemons that live and die side by side, as most of a life is waiting; and how often each does before a fresh start.
 LANES: Final = 4
+LIVES: Final = 10
 LONGEST_LIFE_S: Final = 1.4
 # What the daemon had this long before it was killed must be on disk.
 PROMISE_S: Final = 1.0
@@ -162,7 +163,7 @@ class Lane:
 
 def check_order(events: list[Event]) -> None:
     """Positions only ever grow, sessions and boots too, and each new life says how the one before ended."""
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         assert after.seq >= before.seq + seq_count(before.body)
         assert after.generation >= before.generation
         if isinstance(before.body, DaemonStarted) and before is not events[0]:
@@ -170,9 +171,9 @@ def check_order(events: list[Event]) -> None:
             assert after.body.reason == "daemon_killed"
 
 
-async def run_lane(lane: Lane, kills: int) -> None:
+async def run_lane(lane: Lane) -> None:
     try:
-        for _ in range(kills):
+        for _ in range(LIVES):
             await lane.live_and_die()
             if lane.random.random() < 0.3:
                 lane.tear()
@@ -185,16 +186,17 @@ async def run_lane(lane: Lane, kills: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(max(KILLS // (LANES * LIVES), 1)))
 async def test_kills_at_random_moments_lose_nothing_that_is_older_than_a_second(
-    tmp_path: Path, nursery: trio.Nursery
+    tmp_path: Path, nursery: trio.Nursery, seed: int
 ) -> None:
     terminals = [BoardTerminal() for _ in range(LANES)]
     try:
         async with trio.open_nursery() as lanes:
             for number, terminal in enumerate(terminals):
-                generator = random.Random(number)  # noqa: S311 - repeatable, not secret
+                generator = random.Random(seed * LANES + number)  # noqa: S311 - repeatable, not secret
                 lane = Lane(Bench(tmp_path / str(number), nursery), terminal, generator)
-                lanes.start_soon(run_lane, lane, KILLS // LANES)
+                lanes.start_soon(run_lane, lane)
     finally:
         for terminal in terminals:
             terminal.hang_up()

@@ -1,6 +1,7 @@
 """Every recorded board, by every way its bytes can come: what is kept is what it said."""
 
 import hashlib
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,7 +15,7 @@ from esper_protocol.messages import Subscribe
 from esperd.testing.daemon import Bench, Daemon
 from esperd.testing.terminal import BoardTerminal
 from esperd.testing.transcripts import Transcript
-from esperd.testing.viewer import bodies, joined_lines
+from esperd.testing.viewer import Viewer, bodies, joined_lines
 
 # Shorter than a recorded pause must not be, and what a transcript leaves open is over soon.
 IDLE_S = "1"
@@ -77,16 +78,13 @@ async def running(
         nursery.cancel_scope.cancel()
 
 
-async def settled(daemon: Daemon, transcript: Transcript) -> list[Event]:
-    """The journal, once all was said and everything that was under way is over."""
-    async with daemon.viewer() as viewer:
-        await viewer.subscribe(Subscribe(transcript.name, after=0))
-        await viewer.wait_for_bytes(len(transcript.data))
-        if count := len(transcript.expected.dumps):
-            await viewer.wait_for(CoredumpEnded, count=count)
-        if count := len(transcript.expected.panics):
-            await viewer.wait_for(Panic, lambda panic: panic.fatal, count=count)
-    return await daemon.history(transcript.name)
+async def receive_all(viewer: Viewer, transcript: Transcript) -> None:
+    """Receives until all was said, and what is expected was found."""
+    await viewer.wait_for_bytes(len(transcript.data))
+    if count := len(transcript.expected.dumps):
+        await viewer.wait_for(CoredumpEnded, count=count)
+    if count := len(transcript.expected.panics):
+        await viewer.wait_for(Panic, lambda panic: panic.fatal, count=count)
 
 
 def describe(events: list[Event]) -> dict[str, object]:
@@ -133,11 +131,18 @@ def expectation(transcript: Transcript) -> dict[str, object]:
 async def test_every_transcript_is_kept_byte_for_byte_with_its_boots_panics_and_dumps(
     bench: Bench, transcripts: list[Transcript], source: Source
 ) -> None:
-    async with running(bench, transcripts, source) as daemon:
-        for transcript in transcripts:
-            events = await settled(daemon, transcript)
-            assert joined_lines(events) == transcript.data, transcript.name
-            assert describe(events) == expectation(transcript), transcript.name
+    async with running(bench, transcripts, source) as daemon, AsyncExitStack() as connected:
+        viewers = [await connected.enter_async_context(daemon.viewer()) for _ in transcripts]
+        for viewer, transcript in zip(viewers, transcripts, strict=True):
+            await viewer.subscribe(Subscribe(transcript.name, after=0))
+            await receive_all(viewer, transcript)
+            assert joined_lines(await daemon.history(transcript.name)) == transcript.data, transcript.name
+        # A stop ends whatever was under way: after it nothing unexpected can still be found.
+        assert await daemon.stop() == 0
+        for viewer, transcript in zip(viewers, transcripts, strict=True):
+            await viewer.receive_to_end()
+            assert joined_lines(viewer.events) == transcript.data, transcript.name
+            assert describe(viewer.events) == expectation(transcript), transcript.name
 
 
 @pytest.mark.slow
@@ -151,3 +156,14 @@ async def test_a_transcript_at_its_recorded_pace_is_kept_byte_for_byte(
         await viewer.wait_for_bytes(len(shortest.data))
         assert joined_lines(viewer.events) == shortest.data
     assert joined_lines(await daemon.history(shortest.name)) == shortest.data
+
+
+async def test_esperctl_prints_a_transcript_byte_for_byte(bench: Bench, transcripts: list[Transcript]) -> None:
+    longest = max(transcripts, key=lambda transcript: len(transcript.data))
+    daemon = await bench.start(f"b=replay:{longest.path}?speed=0")
+    async with daemon.viewer() as viewer:
+        await viewer.subscribe(Subscribe("b", after=0))
+        await viewer.wait_for_bytes(len(longest.data))
+    command = [sys.executable, "-m", "esperctl", "--socket", str(daemon.socket)]
+    printed = await trio.run_process([*command, "logs", "b", "-o", "raw", "--after", "0"], capture_stdout=True)
+    assert printed.stdout == longest.data

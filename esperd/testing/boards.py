@@ -1,0 +1,68 @@
+"""Boards in the test's own process, put together as the daemon does it, without a socket and without decodes."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from esperd.assembly import (
+    daemon_record,
+    make_board,
+    make_decoding,
+    open_store,
+    open_stored_boards,
+    publish_start,
+    running_alone,
+)
+from esperd.board.session import Activity
+from esperd.config import BoardConfig, Config
+from esperd.ports.endpoint import parse_board_argument
+from esperd.server.registry import Registry
+from esperd.settings import Limits
+from esperd.storage.files import Access
+from esperd.storage.orphans import Orphans
+
+# A port that does not exist: it is opened in vain until the test ends, if at all.
+_ABSENT = "/nonexistent/tty"
+
+
+def config_for(state_dir: Path, *arguments: str, limits: Limits | None = None) -> Config:
+    """A configuration of boards such as ``b`` (without a port) or ``b=/dev/pts/3``."""
+    boards = [
+        BoardConfig(parse_board_argument(argument if "=" in argument else f"{argument}={_ABSENT}"), 115_200, True)
+        for argument in arguments
+    ]
+    limits = limits or Limits(free_disk_percent=0)
+    return Config(tuple(boards), state_dir, state_dir / "esperd.sock", Access(), "info", limits)
+
+
+@asynccontextmanager
+async def open_boards(
+    state_dir: Path, *arguments: str, limits: Limits | None = None, own_ports: bool = False
+) -> AsyncGenerator[Registry]:
+    """The boards with their disk writers running; with *own_ports* the ports are opened, too."""
+    config = config_for(state_dir, *arguments, limits=limits)
+    async with contextlib.AsyncExitStack() as held:
+        for board in config.boards:
+            await held.enter_async_context(running_alone(config, board.argument.name))
+        store = open_store(config)
+        stored = held.enter_context(open_stored_boards(config, store, "2026-01-01T00:00:00.000000Z"))
+        decoding, activity = make_decoding(config, store), Activity()
+        made = [make_board(config, part, store, activity, decoding.jobs) for part in stored]
+        boards = {board.name: board for board in made}
+        orphans = Orphans(state_dir, store.files, boards)
+        async with trio.open_nursery() as disks, trio.open_nursery() as owners:
+            for part, board in zip(stored, made, strict=True):
+                disks.start_soon(board.parts.disk.run)
+                publish_start(board, part)
+                if own_ports:
+                    owners.start_soon(board.run)
+            try:
+                readers = trio.CapacityLimiter(4)
+                yield Registry(daemon_record(config, ""), boards, store, orphans, readers, decoding)
+            finally:
+                owners.cancel_scope.cancel()
+                for board in made:
+                    board.parts.disk.close()
