@@ -7,12 +7,12 @@ from typing import Final
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.decode.dump import Container, read_dump
 from esperd.decode.errors import ElfMismatchError
+from esperd.decode.frame_reports import describe_frame
 from esperd.decode.freertos import TaskBlock, read_task_block, task_layout
 from esperd.decode.image import CoreImage, TaskImage, read_image
 from esperd.decode.match import MATCHING_SHARE, return_address_share
-from esperd.decode.program import Member, Program, SourceFrame, Variable
+from esperd.decode.program import Member, Program
 from esperd.decode.report import (
-    ArgumentReport,
     DecoderReport,
     ElfMatch,
     FrameReport,
@@ -140,7 +140,7 @@ class _Decoding:
         block: TaskBlock = read_task_block(self._image.memory, task.tcb, layout)
         reports: list[FrameReport] = []
         for frame in frames:
-            reports += self._frames(frame, len(reports))
+            reports += describe_frame(frame, len(reports), with_locals=self._with_locals)
         if any(frame.how == "scan" for frame in frames):
             self._image.warnings.append(f"guessed_frame: frames of task {block.name} are guessed from its stack")
         return TaskReport(
@@ -157,38 +157,6 @@ class _Decoding:
             reports,
             stop,
         )
-
-    def _frames(self, frame: Frame, level: int) -> list[FrameReport]:
-        """The functions at one physical frame: inlined ones first."""
-        program = self._space.program_at(frame.lookup_pc)
-        sources: list[SourceFrame] = [] if program is None else program.symbolize(frame.lookup_pc)
-        if program is None or not sources:
-            symbol = None if program is None else program.symbol_at(frame.lookup_pc)
-            name = None if symbol is None else symbol.name
-            return [FrameReport(level, frame.pc, name, None, None, False, [], [], frame.how, True)]
-        reports: list[FrameReport] = []
-        for depth, source in enumerate(sources):
-            arguments = _variables(program.arguments(frame, inlined_depth=depth))
-            local_variables = (
-                _variables(program.local_variables(frame, inlined_depth=depth)) if self._with_locals else []
-            )
-            is_outer_of_inlined = depth > 0
-            is_at_statement = frame.is_innermost and source.row_is_exact
-            reports.append(
-                FrameReport(
-                    level + depth,
-                    frame.pc,
-                    source.function,
-                    source.file,
-                    source.line,
-                    source.is_inlined,
-                    arguments,
-                    local_variables,
-                    frame.how,
-                    not is_outer_of_inlined and not is_at_statement,
-                )
-            )
-        return reports
 
     @staticmethod
     def _reason(crashed: TaskReport | None) -> str | None:
@@ -210,7 +178,3 @@ class _Decoding:
             )
             for segment in self._image.memory.segments
         ]
-
-
-def _variables(variables: list[Variable]) -> list[ArgumentReport]:
-    return [ArgumentReport(variable.name, variable.type, variable.value) for variable in variables]
