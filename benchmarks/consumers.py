@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from esper_protocol.messages import Boards, ListBoards
-
 from benchmarks.streams import EsperReceiver, RawReceiver, Receiver, Stream, drain
+from esper_protocol.messages import Boards, ListBoards
 
 SOURCES: Final = Path(__file__).parent
 # Reads as pyserial's users do at best: what is there, at once.
@@ -176,7 +175,9 @@ def daemon(ports: Sequence[Terminal], directory: Path, baud: int) -> Generator[t
     command += ["--state-dir", str(directory / "state"), "--runtime-dir", str(runtime)]
     path = runtime / "board0.sock"
     with spawned(command, stdin=subprocess.DEVNULL) as process:
-        wait_until(lambda: accepts(path), "the start of esperd")
+        wait_until(lambda: accepts(path) or process.poll() is not None, "the start of esperd")
+        if process.poll() is not None:
+            raise RuntimeError(f"esperd ended at once, with status {process.returncode}")
         yield process, path
 
 
@@ -237,5 +238,3 @@ def _viewer(path: Path, ports: int) -> EsperReceiver:
     for port in range(ports):
         viewer.subscribe(f"board{port}")
     return viewer
-
-

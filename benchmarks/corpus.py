@@ -3,26 +3,37 @@
 A tagged line ends in ``#%08d``, its number, by which a drain knows when it was written and whether one is missing.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import itertools
 import random
 import struct
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 _SEED: Final = 20_260_301
 _COLORS: Final = {"E": "31", "W": "33", "I": "32"}
-_TAGS: Final = ("wifi", "esp_netif_handlers", "mqtt_client", "app_main", "sensor", "gpio", "nvs", "heap_init", "phy_init")
+_TAGS: Final = (
+    "wifi",
+    "esp_netif_handlers",
+    "mqtt_client",
+    "app_main",
+    "sensor",
+    "gpio",
+    "nvs",
+    "heap_init",
+    "phy_init",
+)
 _WORDS: Final = (
-    "sta ip: 192.168.1.57, mask: 255.255.255.0 | connected with bench, aid = 1 | published topic room/7 bytes"
-    " | free heap low water mark | reading 21.5 C of channel | state changed from idle to sampling | retry in 250 ms"
-    " | buffer of queue is full | queue depth of uplink | set gpio level of relay output | checked page of partition"
-).split(" | ")
+    "sta ip: 192.168.1.57, mask: 255.255.255.0",
+    "published topic room/7 bytes",
+    "connected with bench, aid = 1",
+    "free heap low water mark",
+    "state changed from idle to sampling, retry in 250 ms",
+    "buffer of queue is full",
+    "checked page of partition",
+)
 _DUMP_BYTES: Final = 12_000
 # Between two dumps: with the text of a panic and a boot, an eighth of the bytes is base64.
 _LINES_BETWEEN_DUMPS: Final = 1_100
@@ -37,6 +48,8 @@ EXCVADDR: 0x00000000  LBEG    : 0x400014fd  LEND    : 0x4000150d  LCOUNT  : 0xff
 Backtrace: 0x400d5c38:0x3ffb4fd0 0x400d6f47:0x3ffb4ff0 0x40087b1d:0x3ffb5010
 
 """
+_DUMP_START: Final = "================= CORE DUMP START =================\n"
+_DUMP_END: Final = "================= CORE DUMP END =================\n"
 _BOOT: Final = """\
 Rebooting...
 ets Jul 29 2019 12:21:46
@@ -54,7 +67,7 @@ class Corpus:
     """Bytes, and where each tagged line ends (offset of the byte after it; the index is the tag)."""
 
     data: bytes
-    tag_ends: array[int]
+    tag_ends: list[int]
     dumps: int
 
 
@@ -70,7 +83,7 @@ def dump_corpus(size_bytes: int) -> Corpus:
 
 def _collect(size_bytes: int, pieces: Iterator[tuple[bytes, bool]]) -> Corpus:
     data = bytearray()
-    tag_ends: array[int] = array("Q")
+    tag_ends: list[int] = []
     dumps = 0
     for piece, is_dump in pieces:
         if is_dump:
@@ -111,5 +124,4 @@ def _panic_with_dump(content: bytes) -> bytes:
     container = body + hashlib.sha256(body).digest()
     pieces = [container[:24], *(container[start : start + 48] for start in range(24, len(container), 48))]
     text = "\n".join(base64.b64encode(piece).decode() for piece in pieces)
-    dump = f"================= CORE DUMP START =================\n{text}\n================= CORE DUMP END =================\n"
-    return f"{_PANIC}{dump}{_BOOT}".replace("\n", "\r\n").encode()
+    return f"{_PANIC}{_DUMP_START}{text}\n{_DUMP_END}{_BOOT}".replace("\n", "\r\n").encode()

@@ -124,7 +124,14 @@ GOALS: Final[Sequence[Goal]] = (
         1,
         is_wall=True,
     ),
-    Goal(10, "a viewer that never reads: CPU vs none", "stall", _ratio("core_percent", "esperd7+stalled", "esperd7"), 1.2, 1.5),
+    Goal(
+        10,
+        "a viewer that never reads: CPU vs none",
+        "stall",
+        _ratio("core_percent", "esperd7+stalled", "esperd7"),
+        1.2,
+        1.5,
+    ),
     Goal(
         10,
         "a viewer that never reads: others' p50 vs none",
@@ -144,7 +151,9 @@ GOALS: Final[Sequence[Goal]] = (
     ),
     Goal(11, "idle: wake-ups per second", "idle", _metric("wakeups_per_s", "esperd"), _NO_WAKEUPS_PER_S, 1),
     Goal(11, "idle: CPU, ms per second", "idle", _metric("cpu_ms_per_s", "esperd"), 0.05, 0.35),
-    Goal(12, "memory, 1 port, MB", "firehose", _metric("peak_mb", "esperd1"), _RSS_BASE_MB + _RSS_PORT_MB + _TAIL_MB, 60),
+    Goal(
+        12, "memory, 1 port, MB", "firehose", _metric("peak_mb", "esperd1"), _RSS_BASE_MB + _RSS_PORT_MB + _TAIL_MB, 60
+    ),
     Goal(
         12,
         "memory, 16 ports, MB",
@@ -189,7 +198,9 @@ def judge_losses(outcomes: Sequence[Outcome]) -> list[Row]:
 
 
 def _lost(one: Round) -> float | None:
-    losses = [_lost_of(metrics) for name, metrics in one.items() if name.startswith("esperd") and "lost_bytes" in metrics]
+    losses = [
+        _lost_of(metrics) for name, metrics in one.items() if name.startswith("esperd") and "lost_bytes" in metrics
+    ]
     return sum(losses) if losses else None
 
 

@@ -15,6 +15,7 @@ from benchmarks.corpus import log_corpus
 from esper_protocol.codec import decode_event, encode_message
 from esper_protocol.events import Event, Line, split_lines
 from esper_protocol.framing import scan_frames
+from esperd.storage.files import Access
 from esperd.storage.journal import Journal, JournalLimits
 from esperd.storage.journal_reader import JournalReader
 
@@ -31,7 +32,7 @@ def main() -> None:
     chunks = [data[start : start + _CHUNK_BYTES] for start in range(0, len(data), _CHUNK_BYTES)]
     with tempfile.TemporaryDirectory() as scratch:
         limits = JournalLimits(16 * 1024 * 1024, 1024 * 1024 * 1024, 0)
-        journal = Journal(Path(scratch) / "journal", limits, 0o600, 0o700)
+        journal = Journal(Path(scratch) / "journal", limits, Access())
         journal.open()
         costs = [
             _cost(lambda: _append(journal, chunks)),

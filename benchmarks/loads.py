@@ -17,7 +17,7 @@ from benchmarks import processes
 from benchmarks.consumers import Consumer, Running, Terminal, open_terminals
 from benchmarks.corpus import Corpus
 from benchmarks.journals import journal_bytes, lost_in_dumps, lost_in_journal
-from benchmarks.streams import RawReceiver, Stream, drain
+from benchmarks.streams import drain, read_some
 from benchmarks.writer import Report
 
 Metrics: TypeAlias = dict[str, float]
@@ -43,7 +43,7 @@ def save_corpus(corpus: Corpus, directory: Path, name: str) -> CorpusFiles:
     """Writes it for the writer."""
     files = CorpusFiles(corpus, directory / f"{name}.data", directory / f"{name}.tags")
     files.data.write_bytes(corpus.data)
-    files.tag_ends.write_bytes(corpus.tag_ends.tobytes())
+    files.tag_ends.write_bytes(array("Q", corpus.tag_ends).tobytes())
     return files
 
 
@@ -129,20 +129,26 @@ def _write(load: Load, terminals: Sequence[Terminal], times: Path, running: Runn
     return report.report
 
 
-class _ReportReceiver(RawReceiver):
+class _ReportReceiver:
     """The writer's last word."""
 
     def __init__(self, descriptor: int) -> None:
-        super().__init__(descriptor, Stream(is_tagged=False))
         self.report: Report | None = None
+        self._descriptor = descriptor
         self._text = b""
 
+    def fileno(self) -> int:
+        return self._descriptor
+
     def receive(self) -> bool:
-        data = self.read()
+        data = read_some(self._descriptor)
         self._text += data
         if self._text.endswith(b"\n"):
             self.report = msgspec.json.decode(self._text, type=Report)
         return bool(data)
+
+    def restart(self) -> None:
+        self._text = b""
 
 
 def _is_complete(running: Running, report: Report) -> bool:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,21 +15,26 @@ from benchmarks.loads import Metrics
 from benchmarks.streams import drain
 
 _BAUD: Final = 115_200
-# After this what a start leaves behind is over: the sync of the journal's first events, say.
-_REST_S: Final = 2.5
 # Twice as often as the shortest start could differ in the table.
 _POLL_S: Final = 0.002
 _START_TIMEOUT_S: Final = 10.0
 
 
-def idle(directory: Path, seconds: float) -> Metrics:
-    """The daemon with a silent port and a viewer: ``wakeups_per_s`` and ``cpu_ms_per_s``."""
+def idle(directory: Path, rest_s: float, seconds: float) -> Metrics:
+    """The daemon with a silent port and a viewer: ``wakeups_per_s`` and ``cpu_ms_per_s``.
+
+    Args:
+        directory: For its files.
+        rest_s: Before counting. The sync of the first events is over after 1 s, and the thread that did it after 10 s;
+            counting is either over before that end, or begins after it.
+        seconds: How long is counted.
+    """
     with open_terminals(1) as terminals, esperd(1, _BAUD)(terminals, directory) as running:
-        drain(running.receivers, lambda: False, _REST_S)
-        wakeups, cpu = processes.context_switches(running.pid), processes.cpu_ns(running.pid)
+        drain(running.receivers, lambda: False, rest_s)
+        switches, cpu = processes.context_switches(running.pid), processes.cpu_ns(running.pid)
         drain(running.receivers, lambda: False, seconds)
         return {
-            "wakeups_per_s": (processes.context_switches(running.pid) - wakeups) / seconds,
+            "wakeups_per_s": processes.wakeups(switches, processes.context_switches(running.pid)) / seconds,
             "cpu_ms_per_s": (processes.cpu_ns(running.pid) - cpu) / 1e6 / seconds,
             "peak_mb": processes.peak_memory_mb(running.pid),
         }
@@ -65,7 +69,10 @@ def one_shot(directory: Path) -> Metrics:
         daemon(terminals, Path(scratch), _BAUD) as (_, path),
     ):
         wait_until(lambda: accepts(path), "the start of esperd")
-        return _timed([sys.executable, "-m", "esperctl", "--socket", str(path), "boards"])
+        command = [sys.executable, "-m", "esperctl", "--socket", str(path), "boards"]
+        # Once before, so that it is compiled.
+        _timed(command)
+        return _timed(command)
 
 
 def journal_probe() -> Metrics:
@@ -77,7 +84,7 @@ def journal_probe() -> Metrics:
     return dict(zip(names, map(float, result.stdout.split()), strict=True))
 
 
-def _timed(command: Sequence[str]) -> Metrics:
+def _timed(command: list[str]) -> Metrics:
     started = time.monotonic()
     pid = os.posix_spawn(
         command[0],

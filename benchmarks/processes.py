@@ -35,13 +35,16 @@ def cpu_ns(root: int) -> int:
     return total
 
 
-def context_switches(root: int) -> int:
-    """Of all threads: how often they were given the processor."""
-    total = 0
-    for pid in tree(root):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            total += _status(task / "status", "voluntary_ctxt_switches")
-    return total
+def context_switches(root: int) -> dict[str, int]:
+    """How often each thread (by its folder in /proc) gave the processor away by waiting."""
+    tasks = [task for pid in tree(root) for task in Path(f"/proc/{pid}/task").iterdir()]
+    return {str(task): _status(task / "status", "voluntary_ctxt_switches") for task in tasks}
+
+
+def wakeups(before: dict[str, int], after: dict[str, int]) -> int:
+    """How often threads ran between two counts; one that has ended ran once for that."""
+    ended = len(before.keys() - after.keys())
+    return ended + sum(count - before.get(task, 0) for task, count in after.items())
 
 
 def peak_memory_mb(root: int) -> float:

@@ -105,10 +105,10 @@ class _Bench:
         load = Load(self.dumps, int(baud / _BITS_PER_BYTE * seconds), baud)
         return Experiment(f"dumps-{baud}", self.subjects(load, {"esperd4": consumers.esperd(4, baud)}))
 
-    def moments(self, idle_s: float) -> list[Experiment]:
+    def moments(self, rest_s: float, idle_s: float) -> list[Experiment]:
         directory = self.directory
         return [
-            Experiment("idle", {"esperd": functools.partial(moments.idle, directory, idle_s)}),
+            Experiment("idle", {"esperd": functools.partial(moments.idle, directory, rest_s, idle_s)}),
             Experiment(
                 "start",
                 {
@@ -132,7 +132,7 @@ class _Bench:
 def quick(directory: Path) -> tuple[Profile, list[str]]:
     """For each change: about a minute."""
     bench = _Bench(directory)
-    experiments = [bench.firehose((1, 8)), bench.paced(921_600, 1.5), *bench.moments(3.0)]
+    experiments = [bench.firehose((1, 8)), bench.paced(921_600, 1.5), *bench.moments(2.5, 3.0)]
     return Profile(experiments, 3), bench.missing
 
 
@@ -147,7 +147,7 @@ def full(directory: Path) -> tuple[Profile, list[str]]:
         bench.stall(8.0),
         bench.stalled_firehose(),
         *(bench.dump_stream(baud, 4.0) for baud in (921_600, _FASTEST_BAUD)),
-        *bench.moments(15.0),
+        *bench.moments(12.0, 15.0),
     ]
     return Profile(experiments, 5), bench.missing
 

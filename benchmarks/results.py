@@ -70,7 +70,9 @@ def table(rows: Sequence[Row]) -> str:
         measured = "-"
         if row.spread is not None:
             measured = f"{row.spread.median:.2f} ({row.spread.least:.2f}-{row.spread.greatest:.2f})"
-        lines.append((str(row.goal.number), row.goal.what, measured, f"{row.goal.target:g}", _gate(row.goal), row.verdict))
+        lines.append(
+            (str(row.goal.number), row.goal.what, measured, f"{row.goal.target:g}", _gate(row.goal), row.verdict)
+        )
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 

@@ -73,12 +73,8 @@ class RawReceiver:
     def fileno(self) -> int:
         return self._descriptor
 
-    def read(self) -> bytes:
-        """What is there; nothing at the end."""
-        return _read(self._descriptor)
-
     def receive(self) -> bool:
-        data = self.read()
+        data = read_some(self._descriptor)
         self.stream.take(data, time.monotonic())
         return bool(data)
 
@@ -105,11 +101,11 @@ class EsperReceiver:
         number, data = self._connection.request(body)
         self.socket.sendall(data)
         while True:
-            for message in self._take(_read(self.socket.fileno())):
+            for message in self._take(read_some(self.socket.fileno())):
                 if isinstance(message, Response) and message.id == number:
                     return message.result
                 if isinstance(message, ErrorResponse):
-                    raise RuntimeError(f"esperd refused {body}: {message.message}")
+                    raise ConnectionError(f"esperd refused {body}: {message.message}")
 
     def subscribe(self, board: str) -> None:
         """Follows a board from now on."""
@@ -120,7 +116,7 @@ class EsperReceiver:
         return self.socket.fileno()
 
     def receive(self) -> bool:
-        data = _read(self.socket.fileno())
+        data = read_some(self.socket.fileno())
         self._take(data)
         return bool(data)
 
@@ -162,7 +158,8 @@ def drain(receivers: Sequence[Receiver], is_over: Callable[[], bool], quiet_s: f
     return True
 
 
-def _read(descriptor: int) -> bytes:
+def read_some(descriptor: int) -> bytes:
+    """What is there; nothing at the end."""
     try:
         return os.read(descriptor, _READ_BYTES)
     except OSError:

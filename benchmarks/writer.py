@@ -4,8 +4,6 @@ Its own process, so that its timing depends neither on the drains nor on what is
 on its standard input, and says on its standard output, as one JSON object, what the kernel took of it.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import mmap
@@ -15,9 +13,10 @@ import sys
 import time
 import zlib
 from array import array
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 # A USB full-speed frame: how often a serial adapter delivers.
 _TICK_S: Final = 0.001
@@ -43,10 +42,16 @@ class Report:
     tags: int
 
 
+class _Times(Protocol):
+    """Where the moments of tags are put, for the harness to read."""
+
+    def __setitem__(self, tag: int, moment: float, /) -> None: ...
+
+
 class _Port:
     """One pseudo-terminal, and when each tagged line was given to it."""
 
-    def __init__(self, descriptor: int, data: bytes, tag_ends: array[int], times: memoryview[float]) -> None:
+    def __init__(self, descriptor: int, data: bytes, tag_ends: Sequence[int], times: _Times) -> None:
         self.written = Written()
         self._descriptor = descriptor
         self._data = memoryview(data)
@@ -134,7 +139,7 @@ def main() -> None:
     parser.add_argument("--bytes-per-s", type=float)
     arguments = parser.parse_args()
     data = arguments.corpus.read_bytes()[: arguments.size_bytes]
-    tag_ends: array[int] = array("Q", arguments.tag_ends.read_bytes())
+    tag_ends = array("Q", arguments.tag_ends.read_bytes())
     with arguments.times.open("r+b") as file:
         # Never closed: the ports look into it to the end.
         times = memoryview(mmap.mmap(file.fileno(), 0)).cast("d")
