@@ -10,11 +10,12 @@ import msgspec
 import trio
 
 from esper_protocol.version import PACKAGE_VERSION
-from esperd.config import Config, load_config, parse_size
+from esperd.config import Config, load_config
 from esperd.daemon import run_daemon
-from esperd.errors import EXIT_FAILED, EsperdError
+from esperd.errors import EXIT_FAILED, EXIT_INTERRUPTED, EsperdError
 from esperd.log_files import set_up_logging
 from esperd.settings import Limits
+from esperd.sizes import parse_size, size_text
 
 _log: Final = logging.getLogger(__name__)
 
@@ -32,13 +33,15 @@ examples:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the daemon; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         config = load_config(arguments)
         _start_logging(config)
         trio.run(run_daemon, config)
     except EsperdError as error:
         return _report(error)
+    except KeyboardInterrupt:  # before the daemon listens to signals, or a second one, when all is closed
+        return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - a programming error: logged in full, and a service manager starts us again
         _log.critical("esperd failed", exc_info=error)
         return EXIT_FAILED
@@ -47,9 +50,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _start_logging(config: Config) -> None:
     # Whatever is made from now on is for the daemon's user, or for the group that the socket is for.
-    os.umask(0o777 & ~config.directory_mode)
+    os.umask(0o777 & ~config.access.directory_mode)
     try:
-        set_up_logging(config.state_dir, config.socket.stem, config.log_level, config.directory_mode)
+        set_up_logging(config.state_dir, config.socket.stem, config.log_level, config.access)
     except OSError as error:
         raise EsperdError(
             f"can't use the state directory {config.state_dir}: {error.strerror}",
@@ -64,8 +67,9 @@ def _report(error: EsperdError) -> int:
     return error.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The flags; a limit has the name of its key."""
+    made = argparse.ArgumentParser(
         prog="esperd",
         usage="esperd [OPTIONS] PORT...",
         description=_DESCRIPTION,
@@ -73,17 +77,21 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"esperd {PACKAGE_VERSION}")
-    parser.add_argument("port", metavar="PORT", nargs="+", help="[NAME=]ENDPOINT, or the name of a configured board")
-    parser.add_argument(
-        "--config", metavar="FILE", help="TOML file (default: the user's, then /etc/esperd/esperd.toml)"
+    made.add_argument("--version", action="version", version=f"esperd {PACKAGE_VERSION}")
+    made.add_argument("port", metavar="PORT", nargs="+", help="[NAME=]ENDPOINT, or the name of a configured board")
+    made.add_argument("--config", metavar="FILE", help="TOML file (default: the user's, then /etc/esperd/esperd.toml)")
+    made.add_argument("--baud", type=int, metavar="N", help="baud rate of all ports (default 115200)")
+    made.add_argument(
+        "--elf",
+        metavar="PATH",
+        action="append",
+        help="ELF file of a firmware, or a folder that is watched for them; repeatable",
     )
-    parser.add_argument("--baud", type=int, metavar="N", help="baud rate of all ports (default 115200)")
-    parser.add_argument("--state-dir", metavar="DIR", help="journals and core dumps")
-    parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket is made")
-    parser.add_argument("--socket", metavar="PATH", help="the socket itself (default: RUNTIME_DIR/FIRST_BOARD.sock)")
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
-    limits = parser.add_argument_group("limits (also keys of [limits] in the configuration file)")
+    made.add_argument("--state-dir", metavar="DIR", help="journals and core dumps")
+    made.add_argument("--runtime-dir", metavar="DIR", help="where the socket is made")
+    made.add_argument("--socket", metavar="PATH", help="the socket itself (default: RUNTIME_DIR/FIRST_BOARD.sock)")
+    made.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    limits = made.add_argument_group("limits (also keys of [limits] in the configuration file)")
     defaults = Limits()
     for field in msgspec.structs.fields(Limits):
         default: int | float = getattr(defaults, field.name)
@@ -93,9 +101,9 @@ def _parser() -> argparse.ArgumentParser:
             dest=field.name,
             type=_size if is_size else float if isinstance(default, float) else int,
             metavar="SIZE" if is_size else "N",
-            help=f"default {_readable(int(default)) if is_size else f'{default:g}'}",
+            help=f"default {size_text(int(default)) if is_size else f'{default:g}'}",
         )
-    return parser
+    return made
 
 
 def _size(text: str) -> int:
@@ -103,11 +111,3 @@ def _size(text: str) -> int:
         return parse_size(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _readable(size_bytes: int) -> str:
-    for unit in ("GiB", "MiB", "KiB"):
-        factor = 1024 ** {"GiB": 3, "MiB": 2, "KiB": 1}[unit]
-        if size_bytes % factor == 0:
-            return f"{size_bytes // factor} {unit}"
-    return str(size_bytes)

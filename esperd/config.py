@@ -1,25 +1,23 @@
-"""From flags and a TOML file to a Config; errors name the key, the file and what is allowed."""
+"""From flags and a TOML file to a Config; errors name the key or flag, the file and what is allowed."""
 
 import argparse
-import difflib
 import grp
 import os
-import re
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from esper_protocol.records import Machine
+from esperd.config_file import fields_of, read_settings, setting
 from esperd.errors import ConfigurationError
 from esperd.ports.endpoint import BoardArgument, EndpointError, parse_board_argument
-from esperd.settings import GIB, KIB, MIB, BoardSettings, Limits, Settings
+from esperd.settings import BoardSettings, DecodeSettings, Limits, Settings
+from esperd.storage.files import Access
 
 SYSTEM_FILE: Final = Path("/etc/esperd/esperd.toml")
-_UNITS: Final = {"": 1, "B": 1, "KIB": KIB, "MIB": MIB, "GIB": GIB, "K": KIB, "M": MIB, "G": GIB}
-_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
-_UNKNOWN_KEY: Final = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +36,12 @@ class Config:
     boards: tuple[BoardConfig, ...]
     state_dir: Path
     socket: Path
-    socket_group: int | None
+    access: Access
     log_level: str
     limits: Limits
-
-    @property
-    def file_mode(self) -> int:
-        """Of files in the state directory."""
-        return 0o600 if self.socket_group is None else 0o640
-
-    @property
-    def directory_mode(self) -> int:
-        """Of the state directory and its folders."""
-        return 0o700 if self.socket_group is None else 0o750
+    elf_paths: tuple[Path, ...] = ()
+    decode_command: tuple[str, ...] = ()
+    gdb: Mapping[Machine, str] = field(default_factory=dict[Machine, str])
 
 
 def load_config(arguments: argparse.Namespace) -> Config:
@@ -60,8 +51,9 @@ def load_config(arguments: argparse.Namespace) -> Config:
         ConfigurationError: see its message.
     """
     file = _find_file(arguments.config)
-    settings = _read_settings(file) if file is not None else Settings()
-    limits = _override_limits(settings.limits, arguments)
+    settings = read_settings(file) if file is not None else Settings()
+    if arguments.baud is not None:
+        setting("--baud", arguments.baud, fields_of(Settings)["baud"])
     boards = tuple(_board(text, settings, arguments.baud) for text in arguments.port)
     names = [board.argument.name for board in boards]
     for name in names:
@@ -73,102 +65,39 @@ def load_config(arguments: argparse.Namespace) -> Config:
         boards,
         _absolute(arguments.state_dir or settings.state_dir or _default_state_dir()),
         _absolute(socket) if socket else _absolute(runtime_dir or _default_runtime_dir()) / f"{names[0]}.sock",
-        _group_id(settings.socket_group, file),
+        _access(settings.socket_group, file),
         arguments.log_level or settings.log_level,
-        limits,
+        _override_limits(settings.limits, arguments),
+        tuple(_absolute(path) for path in [*settings.elf, *(arguments.elf or ())]),
+        tuple(settings.decode.command),
+        _gdb(settings.decode),
     )
-
-
-def parse_size(text: str) -> int:
-    """Reads ``4194304``, ``"4 MiB"`` or ``4M`` as bytes.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    match = _SIZE.fullmatch(text)
-    if match is None or match[2].upper() not in _UNITS:
-        raise ValueError(f"{text!r} is not a size; allowed are bytes, or a number with KiB, MiB or GiB")
-    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def _find_file(flag: str | None) -> Path | None:
     if flag is not None:
         return Path(flag)
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    candidates = (Path(home) / "esperd" / "esperd.toml", SYSTEM_FILE)
-    # A service has no home of its own to configure; a person's file goes before the machine's.
-    chosen = candidates[1:] if "STATE_DIRECTORY" in os.environ else candidates
-    return next((path for path in chosen if path.is_file()), None)
-
-
-def _read_settings(file: Path) -> Settings:
-    try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"can't read the configuration file {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} is not valid TOML: {error}") from error
-    limits = table.get("limits")
-    if isinstance(limits, dict):
-        values = msgspec.convert(limits, dict[str, object])
-        table["limits"] = {key: _size_value(file, f"limits.{key}", value) for key, value in values.items()}
-    return _convert(table, f"{file}: ")
-
-
-def _size_value(file: Path, key: str, value: object) -> object:
-    if isinstance(value, str) and key.endswith("_bytes"):
-        try:
-            return parse_size(value)
-        except ValueError as error:
-            raise ConfigurationError(f"{file}: {key}: {error}") from error
-    return value
-
-
-def _convert(table: dict[str, object], where: str) -> Settings:
-    try:
-        return msgspec.convert(table, Settings)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(where + _explain(str(error))) from error
-
-
-def _explain(text: str) -> str:
-    unknown = _UNKNOWN_KEY.fullmatch(text)
-    if unknown is None:
-        message, _, path = text.partition(" - at `$.")
-        return f"{path.rstrip('`')}: {message}" if path else message
-    key, table = unknown[1], unknown[2] or ""
-    known = [field.name for field in msgspec.structs.fields(_struct_of(table))]
-    nearest = difflib.get_close_matches(key, known, 1)
-    guess = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"{table + '.' if table else ''}{key} is not a known key{guess} (known are {', '.join(known)})"
-
-
-def _struct_of(table: str) -> type[Settings] | type[Limits] | type[BoardSettings]:
-    if table == "limits":
-        return Limits
-    return BoardSettings if table.startswith("boards") else Settings
+    # A person's file goes before the machine's; a system service has no home, or one without such a file.
+    candidates = (_home_directory("XDG_CONFIG_HOME", ".config") / "esperd.toml", SYSTEM_FILE)
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def _override_limits(limits: Limits, arguments: argparse.Namespace) -> Limits:
     given = {
-        field.name: value
-        for field in msgspec.structs.fields(Limits)
-        if (value := getattr(arguments, field.name, None)) is not None
+        name: setting(f"--{name.replace('_', '-')}", value, allowed)
+        for name, allowed in fields_of(Limits).items()
+        if (value := getattr(arguments, name, None)) is not None
     }
-    try:
-        return msgspec.convert(msgspec.structs.asdict(limits) | given, Limits)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$.")
-        flag = path.rstrip("`").replace("_", "-")
-        raise ConfigurationError(f"--{flag}: {message}") from error
+    return msgspec.structs.replace(limits, **given)
 
 
 def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
     known = settings.boards.get(text)
+    port = None if known is None else known.port
     try:
-        argument = parse_board_argument(f"{text}={known.port}" if known is not None and known.port else text)
+        argument = parse_board_argument(text if port is None else f"{text}={port}")
     except EndpointError as error:
-        raise ConfigurationError(str(error)) from error
+        raise ConfigurationError(str(error) if port is None else f"boards.{text}.port: {error}") from error
     own = settings.boards.get(argument.name, BoardSettings())
     answer = own.answer_coredump_prompt
     return BoardConfig(
@@ -178,11 +107,24 @@ def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
     )
 
 
+def _gdb(settings: DecodeSettings) -> Mapping[Machine, str]:
+    named: dict[Machine, str | None] = {"xtensa": settings.gdb_xtensa, "riscv": settings.gdb_riscv}
+    return {machine: path for machine, path in named.items() if path is not None}
+
+
+# Directories ----------------------------------------------------------------------------------------------
+
+
+def _home_directory(variable: str, fallback: str) -> Path:
+    """A directory of the XDG specification, by which a relative path in the variable is to be ignored."""
+    home = os.environ.get(variable, "")
+    return (Path(home) if home.startswith("/") else Path(os.path.expanduser("~")) / fallback) / "esperd"  # noqa: PTH111 - Path.home() fails where there is none
+
+
 def _default_state_dir() -> str:
     if service := os.environ.get("STATE_DIRECTORY"):
         return service.split(":")[0]
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return str(Path(home) / "esperd")
+    return str(_home_directory("XDG_STATE_HOME", ".local/state"))
 
 
 def _default_runtime_dir() -> str:
@@ -201,13 +143,29 @@ def _default_runtime_dir() -> str:
 
 
 def _absolute(path: str | Path) -> Path:
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() would follow links, too
-
-
-def _group_id(name: str | None, file: Path | None) -> int | None:
-    if name is None:
-        return None
+    absolute = os.path.abspath(Path(path).expanduser())  # noqa: PTH100 - resolve() would follow links, too
     try:
-        return grp.getgrnam(name).gr_gid
+        absolute.encode()
+    except UnicodeEncodeError:
+        # Paths are told to clients, and stand in the records of core dumps.
+        raise ConfigurationError(f"{absolute!r} is not UTF-8", "choose a path that is") from None
+    return Path(absolute)
+
+
+# Access ---------------------------------------------------------------------------------------------------
+
+
+def _access(group_name: str | None, file: Path | None) -> Access:
+    if group_name is None:
+        return Access()
+    try:
+        group = grp.getgrnam(group_name).gr_gid
     except KeyError:
-        raise ConfigurationError(f"{file}: socket_group: there is no group {name}") from None
+        raise ConfigurationError(f"{file}: socket_group: there is no group {group_name}") from None
+    if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
+        # Only root may give files to a group that it is no member of.
+        raise ConfigurationError(
+            f"{file}: socket_group: the user of esperd is not a member of the group {group_name}",
+            f"sudo usermod -aG {group_name} USER, then start esperd again",
+        )
+    return Access(group)

@@ -6,13 +6,22 @@
     * CommandError: a client's request that can't be done; carries a protocol error code
 """
 
-from typing import Final
+from typing import Final, cast
 
 from esper_protocol.messages import ErrorCode
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_BUSY: Final = 75
+EXIT_INTERRUPTED: Final = 130
+
+
+def innermost(error: Exception) -> Exception:
+    """The exception itself, out of the groups of one that nurseries wrap it in."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    members = cast("ExceptionGroup[Exception]", error).exceptions
+    return innermost(members[0]) if len(members) == 1 else error
 
 
 class EsperdError(Exception):

@@ -9,7 +9,7 @@ import logging.handlers
 from pathlib import Path
 from typing import Final
 
-from esperd.storage.files import make_directory
+from esperd.storage.files import Access, make_directory
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _FILE_BYTES: Final = 1024 * 1024
@@ -26,14 +26,13 @@ def fault_log_path(state_dir: Path, name: str) -> Path:
     return state_dir / "log" / f"{name}.fault.log"
 
 
-def set_up_logging(state_dir: Path, name: str, level: str, directory_mode: int) -> None:
+def set_up_logging(state_dir: Path, name: str, level: str, access: Access) -> None:
     """Starts logging, and the record of native crashes.
 
     Raises:
         OSError: the log's directory can't be written.
     """
-    make_directory(state_dir, directory_mode)
-    make_directory(state_dir / "log", directory_mode)
+    make_directory(state_dir / "log", access)
     file = logging.handlers.RotatingFileHandler(
         log_path(state_dir, name), maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
     )

@@ -32,14 +32,29 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     coredumps_bytes: Annotated[int, msgspec.Meta(ge=1 * MIB)] = 1 * GIB
     """Size of the core dumps kept for each board."""
 
+    decode_timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 60.0
+    """Deadline of the decode of a core dump; most take less than a second, those of a GDB some seconds."""
+
+    decode_memory_bytes: Annotated[int, msgspec.Meta(ge=64 * MIB)] = 1 * GIB
+    """Memory of a process that decodes; most need 40 MiB."""
+
+    decode_coredumps: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    """Core dumps that are decoded at one time."""
+
+    decode_backtraces: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """Backtraces that are decoded at one time."""
+
+    elf_store_bytes: Annotated[int, msgspec.Meta(ge=1 * MIB)] = 2 * GIB
+    """ELF files kept; the ones that were not used for longest go first."""
+
     free_disk_percent: Annotated[float, msgspec.Meta(ge=0, le=90)] = 5.0
     """Below this much free disk nothing more is journaled."""
 
     journal_bytes: Annotated[int, msgspec.Meta(ge=2 * MIB)] = 1 * GIB
     """Journal kept for each board; at 115200 baud a day is about 1 GiB."""
 
-    journal_segment_bytes: Annotated[int, msgspec.Meta(ge=1 * MIB, le=1 * GIB)] = 16 * MIB
-    """Size of one journal file; retention removes whole files."""
+    journal_segment_bytes: Annotated[int, msgspec.Meta(ge=1 * MIB, le=64 * MIB)] = 16 * MIB
+    """Size of one journal file, at most a quarter of ``journal_bytes``; files are removed and searched as a whole."""
 
     tail_bytes: Annotated[int, msgspec.Meta(ge=64 * KIB, le=1 * GIB)] = 4 * MIB
     """The newest part of the journal that is held in memory for each board."""
@@ -59,6 +74,17 @@ class BoardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     answer_coredump_prompt: bool | None = None
 
 
+class DecodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``[decode]``."""
+
+    gdb_xtensa: str | None = None
+    """The GDB that Espressif's tool uses; else the ones on the PATH."""
+
+    gdb_riscv: str | None = None
+    command: list[str] = []
+    """A decoder in place of our own: a program and its arguments, which speaks ``esperd.decode.request``."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The configuration file's top level."""
 
@@ -73,5 +99,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     answer_coredump_prompt: bool = True
     """Whether "Press Enter to print core dump to UART..." is answered."""
 
+    elf: list[str] = []
+    """ELF files, and folders that are looked into for new ones."""
+
     limits: Limits = Limits()
+    decode: DecodeSettings = DecodeSettings()
     boards: dict[str, BoardSettings] = {}

@@ -47,24 +47,14 @@ PARTS: Final = {
     "decode": {"core", "storage"},
     "board": {"core", "ports", "storage", "decode"},
     "server": {"core", "ports", "storage", "decode", "board"},
-    "config": {"ports"},
+    "config": {"ports", "storage"},
     "log_files": {"storage"},
     "telemetry": {"board"},
-    "daemon": {
-        "core",
-        "simulation",
-        "ports",
-        "storage",
-        "decode",
-        "board",
-        "server",
-        "config",
-        "log_files",
-        "telemetry",
-    },
+    "assembly": {"core", "simulation", "ports", "storage", "decode", "board", "server", "config", "log_files"},
+    "daemon": {"storage", "decode", "board", "server", "config", "telemetry", "assembly"},
     "cli": {"ports", "config", "log_files", "daemon"},
     "__main__": {"cli"},
-    "testing": set[str](),
+    "testing": {"core", "simulation", "ports", "storage", "decode", "board", "server", "config", "assembly"},
 }
 
 

@@ -35,7 +35,8 @@ from esperd.board.publisher import Publisher
 from esperd.board.session import Activity, Session
 from esperd.core.limits import CoreLimits
 from esperd.core.pipeline import Pipeline, WriteToBoard
-from esperd.errors import CommandError
+from esperd.decode.jobs import DecodeJobs
+from esperd.errors import CommandError, innermost
 from esperd.ports.endpoint_kinds import Endpoint, OpenableEndpoint
 from esperd.ports.opening import open_device, open_port
 from esperd.ports.port import Port, PortBusy, PortError, PortLost, PortUnsupported
@@ -56,6 +57,8 @@ _MAX_SEND_BYTES: Final = 64 * 1024
 # EN is pulled low through RTS; the capacitor on it needs some time. Source: esptool, reset strategies.
 _RESET_PULSE_S: Final = 0.1
 _BOOT_PIN_S: Final = 0.05
+# The pulse takes a fraction of a second; a network in between may take none of it.
+_RESET_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class BoardParts:
     store: CoredumpStore
     next_coredump: int
     activity: Activity
+    decodes: DecodeJobs
 
 
 class Board:
@@ -82,10 +86,11 @@ class Board:
         self.name = parts.name
         self.publisher = parts.publisher
         self.lease = WriterLease(parts.publisher)
-        self.captures = Captures(parts.publisher, parts.store, parts.disk, self._end_capture)
+        self.captures = Captures(parts.publisher, parts.store, parts.disk, self._end_capture, parts.decodes)
         self._session: Session | None = None
         self._next_coredump = parts.next_coredump
         self._write_lock = trio.Lock()
+        self._lines_lock = trio.Lock()
         self._lost_at: float | None = None
         self._last_error = ""
 
@@ -150,7 +155,7 @@ class Board:
             # Still there when neither happened: the daemon stops, or an unexpected exception is on its way up.
             if self._session is session:
                 if trio.current_effective_deadline() == -math.inf:
-                    self._close_session(port)
+                    await self._close_session(port)
                 else:
                     self._lose_session(port, "esperd failed; its log says how")
 
@@ -161,9 +166,14 @@ class Board:
         self.publisher.publish(SessionLost(port.path, error))
         _log.warning("session lost board=%s port=%s error=%s %s", self.name, port.path, error, self.describe_running())
 
-    def _close_session(self, port: Port) -> None:
+    async def _close_session(self, port: Port) -> None:
         self._end_session("daemon_stopped")
+        self.captures.save_again()
         self.publisher.publish(SessionClosed(port.path, "the daemon stops"))
+        # A port that is closed in the middle of a reset would hold the board in it. A reset is short.
+        with trio.CancelScope(shield=True):
+            async with self._lines_lock:
+                pass
 
     def _end_session(self, reason: CaptureEndReason) -> None:
         session, self._session = self._session, None
@@ -178,7 +188,8 @@ class Board:
             _log.warning("port not opened board=%s port=%s error=%s", self.name, error.path, error)
 
     def _note_unexpected(self, error: Exception, retry_s: float) -> None:
-        text = f"{type(error).__name__}: {error}"
+        cause = innermost(error)
+        text = f"{type(cause).__name__}: {cause}"
         if text != self._last_error:
             self._last_error = text
             context = self.describe_running()
@@ -189,7 +200,7 @@ class Board:
         """What was running, for the log: ``generation=3 viewers=2 captures=1 decodes=0 rss_bytes=…``."""
         return (
             f"generation={self.publisher.generation} viewers={len(self.publisher.followers)} "
-            f"captures={int(self.capture_id is not None)} decodes=0 rss_bytes={rss_bytes()}"
+            f"captures={int(self.capture_id is not None)} decodes={self.parts.decodes.running} rss_bytes={rss_bytes()}"
         )
 
     def on_disk_failure(self, error: OSError) -> None:
@@ -237,16 +248,15 @@ class Board:
         """Pulses EN by the control lines; with *bootloader* GPIO0 is low as EN rises.
 
         Raises:
-            CommandError: absent, unsupported.
+            CommandError: absent, unsupported, timed_out.
         """
         port = self._open_port()
-        with _translated(self.name):
-            await port.set_modem_lines(dtr=False, rts=True)
-            await trio.sleep(_RESET_PULSE_S)
-            if bootloader:
-                await port.set_modem_lines(dtr=True, rts=False)
-                await trio.sleep(_BOOT_PIN_S)
-            await port.set_modem_lines(dtr=False, rts=False)
+        # Shielded, because a pulse that is cut leaves the board in reset. The lock: two at once would make no pulse.
+        with trio.move_on_after(_RESET_TIMEOUT_S, shield=True) as scope, _translated(self.name):
+            async with self._lines_lock:
+                await _pulse(port, bootloader=bootloader)
+        if scope.cancelled_caught:
+            raise CommandError("timed_out", f"{self.name}: the port did not take the reset")
         self.publisher.publish(ResetSent(who, bootloader))
 
     async def send_break(self, who: str, duration_s: float) -> None:
@@ -305,6 +315,15 @@ class Board:
                 "absent", f"{self.name} is not connected: {detail}", "plug it in, or see `esperctl status`"
             )
         return self._session.port
+
+
+async def _pulse(port: Port, *, bootloader: bool) -> None:
+    await port.set_modem_lines(dtr=False, rts=True)
+    await trio.sleep(_RESET_PULSE_S)
+    if bootloader:
+        await port.set_modem_lines(dtr=True, rts=False)
+        await trio.sleep(_BOOT_PIN_S)
+    await port.set_modem_lines(dtr=False, rts=False)
 
 
 @contextmanager

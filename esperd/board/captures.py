@@ -3,20 +3,33 @@
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from esper_protocol.events import CaptureEndReason, CoredumpEnded
+from esper_protocol.events import CaptureEndReason, CoredumpEnded, Failure
 from esper_protocol.records import CoredumpRecord
 from esperd.board.publisher import Publisher
 from esperd.clock import rfc3339, wall_ns
 from esperd.core.capture import CapturedBytes, CaptureEnding
 from esperd.core.pipeline import CaptureOpened
-from esperd.storage.coredumps import CORE_NAME, RAW_NAME, CoredumpStore
+from esperd.decode.job import BoardLink
+from esperd.decode.jobs import DecodeJobs
+from esperd.storage.coredump_files import CORE_NAME, RAW_NAME
+from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.disk_writer import DiskWriter
 
 _log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is on disk of a dump that the disk refused a part of."""
+
+    raw_bytes: int = 0
+    raw_lines: int = 0
+    decoded_bytes: int = 0
 
 
 class Captures:
@@ -24,6 +37,7 @@ class Captures:
 
     Args:
         end_capture: Called when the disk takes no more of the dump that is arriving.
+        decodes: Gets each dump that is on disk.
     """
 
     def __init__(
@@ -32,12 +46,16 @@ class Captures:
         store: CoredumpStore,
         disk: DiskWriter,
         end_capture: Callable[[CaptureEndReason], None],
+        decodes: DecodeJobs,
     ) -> None:
         self._publisher = publisher
         self._store = store
         self._disk = disk
         self._end_capture = end_capture
+        self._decodes = decodes
+        decodes.attach(publisher.board, BoardLink(publisher.publish, disk.submit, self.save))
         self._unsaved: set[str] = set()
+        self._stored: dict[str, _Stored] = {}
 
     def apply(self, effect: CaptureOpened | CapturedBytes | CaptureEnding) -> None:
         """Carries out one effect."""
@@ -45,34 +63,49 @@ class Captures:
             case CaptureOpened():
                 self._open(effect)
             case CapturedBytes():
-                self._count(effect)
+                before = self._count(effect)
                 append = functools.partial(
-                    self._store.append_files, effect.id, effect.text, effect.decoded, effect.rejected
+                    self._store.files.append, effect.id, effect.text, effect.decoded, effect.rejected
                 )
-                self._disk.submit(append, functools.partial(self._on_write_error, effect.id))
+                self._disk.submit(append, functools.partial(self._on_write_error, effect.id, before))
             case CaptureEnding():
                 self._finish(effect)
 
-    def with_path(self, ended: CoredumpEnded) -> CoredumpEnded:
-        """The event, with where the dump is."""
-        return msgspec.structs.replace(ended, path=str(self._store.folder(ended.id)))
+    def as_stored(self, ended: CoredumpEnded) -> CoredumpEnded:
+        """The event, with where the dump is, and with what the disk took of it."""
+        ended = msgspec.structs.replace(ended, path=str(self._store.folder(ended.id)))
+        stored = self._stored.get(ended.id)
+        if stored is None:
+            return ended
+        return msgspec.structs.replace(
+            ended,
+            capture="partial",
+            end_reason="disk_full",
+            checksum="absent",
+            raw_bytes=stored.raw_bytes,
+            raw_lines=stored.raw_lines,
+            decoded_bytes=stored.decoded_bytes,
+        )
 
     def save(self, record: CoredumpRecord) -> None:
-        """Writes a record that was changed."""
-        write = functools.partial(self._store.write_record_files, record.id, msgspec.json.encode(record))
+        """Writes a record that was changed; nothing of one that was removed meanwhile."""
+        if self._store.get(record.id) is None:
+            return
+        write = functools.partial(self._store.files.write_record, record.id, msgspec.json.encode(record))
         self._disk.submit(write, functools.partial(self._on_record_error, record.id))
 
     def save_again(self) -> None:
-        """The disk takes again: writes the records that it refused."""
+        """Writes the records that the disk refused."""
         unsaved, self._unsaved = self._unsaved, set()
         for coredump_id in unsaved:
             if record := self._store.get(coredump_id):
                 self.save(record)
 
     def remove(self, coredump_id: str) -> None:
-        """Removes a dump, record and files."""
+        """Removes a dump, record and files; a decode of it ends."""
         self._store.forget(coredump_id)
-        remove = functools.partial(self._store.remove_files, coredump_id)
+        self._decodes.cancel(coredump_id, "the core dump was removed")
+        remove = functools.partial(self._store.files.remove, coredump_id)
         self._disk.submit(remove, functools.partial(self._on_record_error, coredump_id))
 
     def _open(self, opened: CaptureOpened) -> None:
@@ -93,41 +126,81 @@ class Captures:
             last_seq=opened.first_seq,
         )
         self._store.add(record)
-        create = functools.partial(self._store.create_files, opened.id, msgspec.json.encode(record), opened.context)
-        self._disk.submit(create, functools.partial(self._on_write_error, opened.id))
+        create = functools.partial(self._store.files.create, opened.id, msgspec.json.encode(record), opened.context)
+        self._disk.submit(create, functools.partial(self._on_write_error, opened.id, _Stored()))
 
-    def _count(self, captured: CapturedBytes) -> None:
-        """Keeps the record in memory true while the dump arrives; on disk it is written at the end."""
-        if record := self._store.get(captured.id):
-            record.raw_bytes += len(captured.text)
-            record.raw_lines += captured.text.count(b"\n")
-            record.rejected_lines += captured.rejected.count(b"\n")
-            record.decoded_bytes += len(captured.decoded)
+    def _count(self, captured: CapturedBytes) -> _Stored:
+        """Keeps the record in memory true while the dump arrives, on disk it is written at the end; gives what was."""
+        record = self._store.get(captured.id)
+        if record is None:
+            return _Stored()
+        before = _Stored(record.raw_bytes, record.raw_lines, record.decoded_bytes)
+        record.raw_bytes += len(captured.text)
+        record.raw_lines += captured.text.count(b"\n")
+        record.rejected_lines += captured.rejected.count(b"\n")
+        record.decoded_bytes += len(captured.decoded)
+        return before
 
     def _finish(self, ending: CaptureEnding) -> None:
-        ended = ending.event
-        record = self._store.get(ended.id)
+        record = self._store.get(ending.event.id)
         if record is None:
             return
         record.ended_at = rfc3339(wall_ns())
+        self._note_ended(record, self.as_stored(ending.event))
+        if ending.header is not None:
+            record.chip, record.format = ending.header.chip, ending.header.format
+        if record.decoded_bytes:
+            # On disk together with the end of the capture: a kill that comes now leaves a dump that is to be decoded.
+            record.decode.state = "queued"
+        finish = functools.partial(self._store.files.finish, record.id, msgspec.json.encode(record))
+        self._disk.submit(
+            finish,
+            functools.partial(self._on_finish_error, record.id),
+            functools.partial(self._queue_decode, record.id),
+        )
+        self.save_again()
+        for old in self._store.over_limit(self._publisher.board):
+            self.remove(old.id)
+
+    def _queue_decode(self, coredump_id: str) -> None:
+        record = self._store.get(coredump_id)
+        if record is not None and record.decode.state == "queued":
+            self._decodes.queue(record)
+
+    def _on_finish_error(self, coredump_id: str, error: OSError) -> None:
+        self._on_record_error(coredump_id, error)
+        # The text may be there all the same.
+        self._queue_decode(coredump_id)
+
+    @staticmethod
+    def _note_ended(record: CoredumpRecord, ended: CoredumpEnded) -> None:
         record.capture, record.end_reason = ended.capture, ended.end_reason
         record.raw_bytes, record.raw_lines = ended.raw_bytes, ended.raw_lines
         record.rejected_lines, record.decoded_bytes = ended.rejected_lines, ended.decoded_bytes
         record.expected_bytes, record.checksum = ended.expected_bytes, ended.checksum
         record.last_seq = ended.last_seq
-        if ending.header is not None:
-            record.chip, record.format = ending.header.chip, ending.header.format
-        finish = functools.partial(self._store.finish_files, record.id, msgspec.json.encode(record))
-        self._disk.submit(finish, functools.partial(self._on_record_error, record.id))
-        for old in self._store.over_limit(self._publisher.board):
-            self.remove(old.id)
 
-    def _on_write_error(self, coredump_id: str, error: OSError) -> None:
-        _log.error("core dump not written board=%s coredump=%s error=%s", self._publisher.board, coredump_id, error)
-        if record := self._store.get(coredump_id):
-            record.note = f"the disk refused a part of it: {error.strerror}"
-            if record.capture == "capturing":
-                self._end_capture("disk_full")
+    def _on_write_error(self, coredump_id: str, stored: _Stored, error: OSError) -> None:
+        record = self._store.get(coredump_id)
+        if record is None or coredump_id in self._stored:
+            return
+        board = self._publisher.board
+        _log.error("core dump not written board=%s coredump=%s error=%s", board, coredump_id, error)
+        self._stored[coredump_id] = stored
+        record.note = f"the disk refused a part of it: {error.strerror}"
+        if record.capture == "capturing":
+            self._end_capture("disk_full")
+            return
+        # The board was faster than the disk: all of it had arrived, and viewers were told so.
+        record.capture, record.end_reason, record.checksum = "partial", "disk_full", "absent"
+        record.raw_bytes, record.raw_lines, record.decoded_bytes = (
+            stored.raw_bytes,
+            stored.raw_lines,
+            stored.decoded_bytes,
+        )
+        self.save(record)
+        what = f"core dump {coredump_id} is not whole on disk: {error.strerror}"
+        self._publisher.publish(Failure("capture", what, f"{stored.raw_bytes} bytes of its text are stored", None))
 
     def _on_record_error(self, coredump_id: str, error: OSError) -> None:
         _log.error("record not written board=%s coredump=%s error=%s", self._publisher.board, coredump_id, error)

@@ -21,7 +21,7 @@ from esper_protocol.events import (
 )
 from esperd.board.summary import BoardSummary
 from esperd.clock import wall_ns
-from esperd.storage.disk_writer import DiskWriter, PendingFrame
+from esperd.storage.disk_writer import DiskWriter
 from esperd.storage.tail import Entry, Tail
 
 # What must survive a power cut that comes with it: synced at once, not within a second.
@@ -74,11 +74,11 @@ class Publisher:
         seq = self.tail.next_seq
         count = seq_count(body)
         event = Event(seq, at, self.board, self.generation, self.boot, body)
-        entry = Entry(seq, seq + count, count if isinstance(body, Line) else 0, encode_message(event))
+        entry = Entry(seq, seq + count, at, count if isinstance(body, Line) else 0, encode_message(event))
         self.tail.append(entry)
         for follower in self.followers:
             follower.offer(entry)
-        self._disk.append(PendingFrame(seq, entry.end_seq, at, entry.frame))
+        self._disk.append(entry)
         self.events += count
         if isinstance(body, Line):
             self.bytes += len(body.data)

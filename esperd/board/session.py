@@ -62,6 +62,7 @@ class Session:
         self._answer = answer
         self._answers_send, self._answers_receive = trio.open_memory_channel[WriteToBoard](16)
         self._is_busy = False
+        self._last_read = -math.inf
 
     async def run(self) -> None:
         """Reads until the port hangs up. Whatever ends it, call ``end`` afterwards.
@@ -91,26 +92,37 @@ class Session:
         self._apply(self.pipeline.end_capture(reason, trio.current_time(), self._publisher.next_seq))
 
     async def _read(self) -> None:
-        last_read = -math.inf
         while True:
-            data: bytes | None = None
-            deadline = self.pipeline.deadline
-            if self._is_busy:
-                deadline = min(last_read + _BUSY_S, math.inf if deadline is None else deadline)
-            with trio.move_on_at(math.inf if deadline is None else deadline):
-                data = await self.port.receive()
-            now = trio.current_time()
-            if data is None:
-                self._set_busy(busy=now < last_read + _BUSY_S)
-                self._apply(self.pipeline.on_deadline(now, self._publisher.next_seq))
-            elif data:
-                self._apply(self.pipeline.receive_data(data, now, self._publisher.next_seq))
-                self._set_busy(busy=now < last_read + _BUSY_S)
-                last_read = now
-                if self._is_busy and len(data) < _BACKLOG_BYTES and (spacing := self._spacing_s()):
-                    await trio.sleep(spacing)
-            else:
+            # One scope for many reads: to make one for each costs as much as the read. So it may end too early, which
+            # is harmless, as every deadline that a read moves on is looked at again; but never too late.
+            with trio.move_on_at(self._deadline()) as scope:
+                while await self._read_once():
+                    deadline = self._deadline()
+                    if deadline < scope.deadline:
+                        scope.deadline = deadline
                 return
+            now = trio.current_time()
+            self._set_busy(busy=now < self._last_read + _BUSY_S)
+            self._apply(self.pipeline.on_deadline(now, self._publisher.next_seq))
+
+    async def _read_once(self) -> bool:
+        """Reads and publishes; False on a hang-up."""
+        data = await self.port.receive()
+        if not data:
+            return False
+        now = trio.current_time()
+        self._apply(self.pipeline.receive_data(data, now, self._publisher.next_seq))
+        self._set_busy(busy=now < self._last_read + _BUSY_S)
+        self._last_read = now
+        if self._is_busy and len(data) < _BACKLOG_BYTES and (spacing := self._spacing_s()):
+            await trio.sleep_until(now + spacing)
+        return True
+
+    def _deadline(self) -> float:
+        deadline = self.pipeline.deadline
+        if deadline is None:
+            deadline = math.inf
+        return min(deadline, self._last_read + _BUSY_S) if self._is_busy else deadline
 
     def _spacing_s(self) -> float:
         wanted = _LONGEST_SPACING_S
@@ -131,7 +143,7 @@ class Session:
                 case WriteToBoard():
                     self._queue_answer(output)
                 case CoredumpEnded():
-                    self._publisher.publish(self._captures.with_path(output))
+                    self._publisher.publish(self._captures.as_stored(output))
                 case _:
                     self._publisher.publish(output)
 

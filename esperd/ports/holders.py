@@ -52,7 +52,16 @@ def _has_open(pid: int, device: str) -> bool:
         descriptors = list(os.scandir(_PROC / str(pid) / "fd"))
     except OSError:  # ended meanwhile, or another user's
         return False
-    return any(_link_target(entry.path) == device for entry in descriptors)
+    return any(_link_target(entry.path) == device and _is_same_device(entry.path, device) for entry in descriptors)
+
+
+def _is_same_device(link: str, device: str) -> bool:
+    """Whether the names mean the same: a container has pseudo-terminals of its own, by the same names."""
+    try:
+        theirs, ours = os.stat(link), os.stat(device)  # noqa: PTH116 - the text is that of a device by now
+    except OSError:
+        return False
+    return (theirs.st_dev, theirs.st_rdev) == (ours.st_dev, ours.st_rdev)
 
 
 def _link_target(path: str) -> str | None:

@@ -27,6 +27,9 @@ _PSEUDO_TERMINAL_MAJORS = range(136, 144)
 _TIOCSBRK = 0x5427
 _TIOCCBRK = 0x5428
 
+# A read that gives less has emptied the device: to ask again would cost as much as the read did, for nothing.
+_SHORT_READ_BYTES = 1024
+
 # The longest that unsent output delays closing. Without it the kernel waits 30 s inside close() for a device that
 # takes nothing, and the whole daemon with it. Looked at repeatedly, as nothing tells when the queue is empty.
 _DRAIN_POLLS = 20
@@ -97,7 +100,7 @@ class TtyPort:
             os.close(descriptor)
 
     def _read_available(self) -> bytes | None:
-        """Reads until nothing is left: one read of a pseudo-terminal gives at most 4,095 bytes.
+        """Reads until little or nothing is left: one read of a pseudo-terminal gives at most 4,095 bytes.
 
         Returns:
             The bytes; ``b""`` on hang-up; None if there was nothing after all.
@@ -116,6 +119,8 @@ class TtyPort:
                 break
             chunks.append(chunk)
             wanted -= len(chunk)
+            if len(chunk) < _SHORT_READ_BYTES:
+                break
         # A hang-up after some bytes shows again, alone, in the next call.
         return b"".join(chunks)
 

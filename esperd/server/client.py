@@ -4,7 +4,7 @@ import itertools
 import logging
 import socket
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -15,13 +15,16 @@ from esper_protocol.events import Failure, ViewerAttached, ViewerDetached
 from esper_protocol.messages import ErrorResponse, Hello, Request, Response, Result, Subscribe, Subscribed
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board
-from esperd.errors import CommandError
-from esperd.server import requests
+from esperd.errors import CommandError, innermost
 from esperd.server.output import Output
 from esperd.server.peer import describe_peer
-from esperd.server.requests import Registry
+from esperd.server.registry import Registry
+from esperd.server.requests import answer_request
 from esperd.server.subscription import Subscription
-from esperd.storage.journal_reader import seq_at_time, seq_of_last_lines
+from esperd.storage.journal_search import seq_at_time, seq_of_last_lines
+
+if TYPE_CHECKING:
+    from esperd.decode.elf_upload import Upload
 
 _log: Final = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class ClientSession:
         self._output = Output(client_socket)
         self._subscriptions: dict[str, Subscription] = {}
         self._to_activate: Subscription | None = None
+        self.upload: Upload | None = None
 
     async def run(self) -> None:
         """Serves until the client goes, breaks the protocol, or the daemon stops. Raises nothing but Cancelled."""
@@ -51,7 +55,7 @@ class ClientSession:
         try:
             reason = await self._serve()
         except Exception as error:  # noqa: BLE001 - the supervision point of a client: it must not end the daemon
-            reason = f"esperd failed: {error}"
+            reason = f"esperd failed: {innermost(error)}"
             self._note_unexpected(error)
         finally:
             for subscription in list(self._subscriptions.values()):
@@ -59,6 +63,14 @@ class ClientSession:
             for board in self.registry.boards.values():
                 board.lease.release(self.id)
             self._socket.close()
+            with trio.CancelScope(shield=True):
+                await self.drop_upload()
+
+    async def drop_upload(self) -> None:
+        """Forgets the ELF file that the client is sending, if there is one."""
+        if self.upload is not None:
+            upload, self.upload = self.upload, None
+            await trio.to_thread.run_sync(upload.close, limiter=self.registry.decoding.limiter)
 
     async def _serve(self) -> str:
         reason = "gone"
@@ -89,7 +101,7 @@ class ClientSession:
             return "no handshake"
         # Without a deadline: a viewer asks for nothing for days.
         while await self._receive_once():
-            await self._output.wait_room()
+            pass
         return "detached"
 
     async def _receive_once(self) -> bool:
@@ -117,8 +129,10 @@ class ClientSession:
         return True
 
     async def _answer(self, request: Request) -> None:
+        # One read may hold thousands of requests, and an answer may be large.
+        await self._output.wait_room()
         try:
-            frame = self._connection.send(Response(request.id, await requests.handle(self, request.body)))
+            frame = self._connection.send(Response(request.id, await answer_request(self, request.body)))
         except CommandError as error:
             frame = self._connection.send(error_for(request, error.code, str(error), error.hint))
         except (OSError, LocalProtocolError) as error:
@@ -128,7 +142,8 @@ class ClientSession:
         if self._to_activate is not None:
             subscription, self._to_activate = self._to_activate, None
             self._output.add_source(subscription)
-            subscription.board.publisher.add_follower(subscription)
+            if subscription.follows:
+                subscription.board.publisher.add_follower(subscription)
 
     # Subscriptions ------------------------------------------------------------------------------------
 
@@ -166,8 +181,11 @@ class ClientSession:
         if request.after is not None:
             return min(max(request.after + 1, 0), tail.next_seq)
         if request.since is not None:
-            found = await trio.to_thread.run_sync(seq_at_time, journal, request.since, limiter=limiter)
-            return tail.next_seq if found is None else found
+            if not tail.is_behind(request.since):
+                found = await trio.to_thread.run_sync(seq_at_time, journal, request.since, limiter=limiter)
+                if found is not None:
+                    return found
+            return tail.seq_at_time(request.since)
         if request.last_lines is not None:
             seq, missing = tail.seq_of_last_lines(max(request.last_lines, 0))
             if not missing:
@@ -177,11 +195,12 @@ class ClientSession:
         return tail.next_seq
 
     def _note_unexpected(self, error: Exception) -> None:
+        cause = innermost(error)
         boards = [subscription.board for subscription in self._subscriptions.values()]
         context = "; ".join(f"board={board.name} {board.describe_running()}" for board in boards)
         _log.error("client failed who=%s %s", self.who, context, exc_info=error)
         for board in boards:
-            board.publisher.publish(Failure("viewer", f"{type(error).__name__}: {error}", self.who, None))
+            board.publisher.publish(Failure("viewer", f"{type(cause).__name__}: {cause}", self.who, None))
 
 
 def refuse_client(client_socket: socket.socket, limit: int) -> None:

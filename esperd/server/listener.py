@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from esperd.errors import StartError
-from esperd.storage.files import make_directory
+from esperd.storage.files import Access, make_directory
 
 _BACKLOG: Final = 64
 # sun_path holds 108 bytes with its final zero. Source: unix(7).
@@ -20,44 +20,57 @@ _ACCEPT_PAUSE_S: Final = 0.5
 
 
 @contextmanager
-def open_listener(path: Path, group: int | None) -> Generator[socket.socket]:
-    """Binds and listens; removes the socket's file in the end.
+def open_listener(path: Path, access: Access) -> Generator[socket.socket]:
+    """Binds and listens; removes the socket's file in the end, whatever ends it.
 
     Args:
         path: Where; a socket that nobody listens on is replaced.
-        group: Whose members may connect, too; None for the daemon's user alone.
+        access: Who may connect; also holds for a folder that has to be made, while one that exists stays as it is.
 
     Raises:
         StartError: somebody listens there, it is something else than a socket, or the directory can't be written.
     """
     if len(os.fsencode(path)) > _MAX_PATH_BYTES:
         raise StartError(f"the socket's path is too long for the system: {path}", "choose a shorter --socket")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.setblocking(False)
         try:
-            make_directory(path.parent, 0o700 if group is None else 0o750)
+            make_directory(path.parent, access)
             _remove_stale(path)
-            # Made without any permission, so that nobody connects before the mode is right.
-            before = os.umask(0o777)
-            try:
-                listener.bind(str(path))
-            finally:
-                os.umask(before)
-            if group is not None:
-                os.chown(path, -1, group)
-                os.chown(path.parent, -1, group)
-            path.chmod(0o600 if group is None else 0o660)
+            _bind(listener, path)
         except OSError as error:
-            raise StartError(f"can't make the socket {path}: {error.strerror}", "choose another --socket") from error
+            raise _start_error(path, error) from error
         identity = path.stat().st_ino
-        listener.listen(_BACKLOG)
-        yield listener
-        # Another daemon may have replaced it meanwhile.
-        if path.exists() and path.stat().st_ino == identity:
-            path.unlink()
+        try:
+            _give_access(path, access)
+            listener.listen(_BACKLOG)
+            yield listener
+        finally:
+            # Another daemon may have replaced it meanwhile.
+            if path.exists() and path.stat().st_ino == identity:
+                path.unlink()
+
+
+def _bind(listener: socket.socket, path: Path) -> None:
+    # Made without any permission, so that nobody connects before the mode is right.
+    before = os.umask(0o777)
+    try:
+        listener.bind(str(path))
     finally:
-        listener.close()
+        os.umask(before)
+
+
+def _give_access(path: Path, access: Access) -> None:
+    try:
+        if access.group is not None:
+            os.chown(path, -1, access.group)
+        path.chmod(0o600 if access.group is None else 0o660)
+    except OSError as error:
+        raise _start_error(path, error) from error
+
+
+def _start_error(path: Path, error: OSError) -> StartError:
+    return StartError(f"can't make the socket {path}: {error.strerror}", "choose another --socket")
 
 
 def _remove_stale(path: Path) -> None:

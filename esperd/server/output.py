@@ -53,8 +53,8 @@ class Output:
         return True
 
     def put(self, frame: bytes) -> None:
-        """Sends a frame, now or when the client reads on."""
-        if not self.send_now(frame):
+        """Sends a frame, now or when the client reads on; a broken connection takes and forgets it."""
+        if not self.send_now(frame) and not self.is_broken:
             self._queue.append(frame)
             self._queued_bytes += len(frame)
             self._wakeup.set()
@@ -69,7 +69,7 @@ class Output:
         self._wakeup.set()
 
     def remove_source(self, source: Source) -> None:
-        """The reverse; harmless when it was none."""
+        """The reverse: nothing of *source* is sent any more. Harmless when it was none."""
         self._sources = tuple(other for other in self._sources if other is not source)
 
     async def wait_room(self) -> None:
@@ -88,26 +88,30 @@ class Output:
 
     async def _send_some(self) -> bool:
         """Sends what is waiting, then a batch of each source; False when nobody had anything."""
-        await self._send_all()
+        await self._send_queue()
+        had_some = False
+        for source in self._sources:
+            batch = None if self.is_broken else await source.next_batch()
+            # It may have been removed while it looked for its batch, and whoever did so was told that it is over.
+            if batch is not None and source in self._sources:
+                # What was sent directly meanwhile, and did not fit, comes first.
+                await self._send_rest()
+                self._rest = memoryview(batch)
+                await self._send_rest()
+                had_some = True
+        return (had_some or bool(self._queue)) and not self.is_broken
+
+    async def _send_queue(self) -> None:
+        await self._send_rest()
         while self._queue:
             frame = self._queue.popleft()
             self._queued_bytes -= len(frame)
             self._rest = memoryview(frame)
-            await self._send_all()
+            await self._send_rest()
         drained, self._drained = self._drained, trio.Event()
         drained.set()
-        had_some = False
-        for source in self._sources:
-            batch = None if self.is_broken else await source.next_batch()
-            if batch is not None:
-                # What was sent directly meanwhile, and did not fit, comes first.
-                await self._send_all()
-                self._rest = memoryview(batch)
-                await self._send_all()
-                had_some = True
-        return (had_some or bool(self._queue)) and not self.is_broken
 
-    async def _send_all(self) -> None:
+    async def _send_rest(self) -> None:
         while self._rest and not self.is_broken:
             try:
                 sent = self._socket.send(self._rest)

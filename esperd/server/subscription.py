@@ -10,12 +10,18 @@ from esper_protocol.messages import HistoryEnd
 from esperd.board.board import Board
 from esperd.clock import wall_ns
 from esperd.server.output import Output
-from esperd.storage.journal_reader import JournalReader, Stretch
+from esperd.storage.journal_reader import JournalReader, Missing, Stretch
 from esperd.storage.tail import Entry
 
 _BATCH_BYTES: Final = 256 * 1024
-# How long to wait for the disk writer to write what the tail holds no more; it writes 20 times a second.
+# How long the disk may take nothing before a viewer goes on without what memory has dropped; it is written to 20 times
+# a second.
 _DISK_WAIT_S: Final = 2.0
+_DETAILS: Final[dict[GapReason, str]] = {
+    "retention": "no longer kept",
+    "journal_damaged": "unreadable",
+    "disk_stalled": "the disk takes nothing",
+}
 
 
 class Subscription:
@@ -64,10 +70,7 @@ class Subscription:
             return None
         if self._cursor >= tail.first_seq:
             return self._from_tail(tail.from_seq(self._cursor, _BATCH_BYTES))
-        stretch = await self._read_journal()
-        if stretch is None:
-            stretch = await self._wait_for_disk()
-        return self._from_journal(stretch)
+        return self._from_journal(await self._read_journal())
 
     def _finish_history(self) -> bytes | None:
         if self._is_over:
@@ -82,35 +85,36 @@ class Subscription:
         return b"".join(entry.frame for entry in entries)
 
     async def _read_journal(self) -> Stretch | None:
-        # Not abandoned on cancellation: the reader belongs to this task, and a read takes milliseconds.
-        return await trio.to_thread.run_sync(self._reader.read, self._cursor, limiter=self._readers)
+        """What the disk has from the cursor on; waits for what memory has dropped and the disk is yet to take.
 
-    async def _wait_for_disk(self) -> Stretch | None:
-        """The tail has dropped what the disk has not taken yet; several batches may go before it."""
-        stretch: Stretch | None = None
-        with trio.move_on_after(_DISK_WAIT_S):
-            while stretch is None:
-                await self.board.parts.disk.wait_progress()
-                stretch = await self._read_journal()
-        return stretch
+        None when the disk takes nothing for too long.
+        """
+        disk = self.board.parts.disk
+        give_up_at = trio.current_time() + _DISK_WAIT_S
+        while True:
+            # Taken before the read, so that a batch which ends during the read counts.
+            progress = disk.progress
+            # Not abandoned on cancellation: the reader belongs to this task, and a read takes milliseconds.
+            stretch = await trio.to_thread.run_sync(self._reader.read, self._cursor, limiter=self._readers)
+            if stretch is not None or trio.current_time() >= give_up_at:
+                return stretch
+            with trio.move_on_at(give_up_at):
+                await progress.wait()
+            if progress.is_set() and disk.failure is None:
+                give_up_at = trio.current_time() + _DISK_WAIT_S
 
     def _from_journal(self, stretch: Stretch | None) -> bytes:
-        first_in_memory = self.board.publisher.tail.first_seq
-        if stretch is None or stretch.next_seq <= self._cursor:
-            if self._cursor >= first_in_memory:
-                return b""
-            lost = (self._cursor, first_in_memory - 1)
+        if stretch is None:
+            first_in_memory = self.board.publisher.tail.first_seq
+            missing = Missing(self._cursor, first_in_memory - 1, "disk_stalled")
             self._cursor = first_in_memory
-            return self._gap(lost, "disk_full", "the disk took nothing for too long")
-        before = b""
-        if stretch.lost is not None:
-            reason: GapReason = "retention" if stretch.lost_reason == "retention" else "journal_damaged"
-            before = self._gap(stretch.lost, reason, "no longer kept" if reason == "retention" else "unreadable")
+            return self._gap(missing)
         self._cursor = stretch.next_seq
-        return before + stretch.frames
+        return (b"" if stretch.missing is None else self._gap(stretch.missing)) + stretch.frames
 
-    def _gap(self, lost: tuple[int, int], reason: GapReason, detail: str) -> bytes:
+    def _gap(self, missing: Missing) -> bytes:
         """Tells this viewer, and only it, what it can't get."""
         publisher = self.board.publisher
-        gap = Gap(reason, detail, None, lost[0], lost[1])
-        return encode_message(Event(lost[1], wall_ns(), self.board.name, publisher.generation, publisher.boot, gap))
+        first, last = missing.first_seq, missing.last_seq
+        gap = Gap(missing.reason, _DETAILS[missing.reason], None, first, last)
+        return encode_message(Event(last, wall_ns(), self.board.name, publisher.generation, publisher.boot, gap))

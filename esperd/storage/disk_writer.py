@@ -1,7 +1,7 @@
 """The one task of a board that writes to its disk, in batches, in a worker thread.
 
 Whoever has something to keep leaves it here and goes on at once: reading the port never waits for a disk. What was left
-is written within FLUSH_S, and synced within a second, or at once after ``hurry``. When the disk refuses, frames wait in
+is written within FLUSH_S, and synced within a second, or at once after ``hurry``. When the disk refuses, events wait in
 memory up to a limit and are tried again; what is over the limit is dropped, counted and reported.
 """
 
@@ -16,10 +16,11 @@ from typing import Final
 import trio
 
 from esperd.storage.journal import Journal
+from esperd.storage.tail import Entry
 
 _log: Final = logging.getLogger(__name__)
 
-# How long a frame may wait for others to be written with it. Also the most that a killed daemon loses.
+# How long an event may wait for others to be written with it. Also the most that a killed daemon loses.
 FLUSH_S: Final = 0.05
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
@@ -28,18 +29,8 @@ BATCH_BYTES: Final = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class PendingFrame:
-    """A frame of the journal that is not on disk yet."""
-
-    first_seq: int
-    end_seq: int
-    at: int
-    frame: bytes
-
-
-@dataclass(slots=True)
 class Lost:
-    """Frames that were dropped since the journal could last be written."""
+    """Events that were dropped since the journal could last be written: a range that holds them, and their size."""
 
     first_seq: int
     last_seq: int
@@ -50,6 +41,17 @@ class Lost:
 class _FileOperation:
     run: Callable[[], None]
     on_error: Callable[[OSError], None]
+    on_done: Callable[[], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """Of one batch: an error may also come after its events were appended, from the sync."""
+
+    is_appended: bool
+    error: OSError | None
+    done: list[_FileOperation]
+    failed: list[tuple[_FileOperation, OSError]]
 
 
 def _ignore_failure(error: OSError) -> None:
@@ -63,6 +65,9 @@ def _ignore_recovery(lost: Lost | None, failure: OSError) -> None:
 class DiskWriter:
     """Owns the writing side of a board's journal and core dump files.
 
+    ``progress`` is set when the batch that is written next is over, whether the disk took it or not (``failure``);
+    then another event takes its place.
+
     Args:
         journal: Open; this task closes it.
         max_pending_bytes: What may wait for a disk that refuses.
@@ -70,50 +75,56 @@ class DiskWriter:
 
     def __init__(self, journal: Journal, max_pending_bytes: int) -> None:
         self._journal = journal
-        self._directory = journal.directory
         self._max_pending_bytes = max_pending_bytes
         self._on_failure: Callable[[OSError], None] = _ignore_failure
         self._on_recovery: Callable[[Lost | None, OSError], None] = _ignore_recovery
-        self._frames: deque[PendingFrame] = deque()
+        self._pending: deque[Entry] = deque()
         self._pending_bytes = 0
+        self._in_flight: list[Entry] = []
         self._operations: deque[_FileOperation] = deque()
         self._wakeup = trio.Event()
-        self._progress = trio.Event()
-        self._hurry = False
-        self._closing = False
+        # Set when nothing is gained by waiting for more to write.
+        self._enough = trio.Event()
+        self._needs_sync = False
+        self._close_asked = trio.Event()
         self._last_sync = -math.inf
         self._lost: Lost | None = None
+        self.progress = trio.Event()
         self.failure: OSError | None = None
 
     def watch(self, on_failure: Callable[[OSError], None], on_recovery: Callable[[Lost | None, OSError], None]) -> None:
         """Names who is told, once each, when the disk begins to refuse and when it takes again, with what was lost."""
         self._on_failure, self._on_recovery = on_failure, on_recovery
 
-    def append(self, frame: PendingFrame) -> None:
-        """Leaves a frame for the journal."""
-        self._frames.append(frame)
-        self._pending_bytes += len(frame.frame)
-        while self._pending_bytes > self._max_pending_bytes:
-            self._drop_oldest()
+    def append(self, entry: Entry) -> None:
+        """Leaves an event for the journal."""
+        self._pending.append(entry)
+        self._pending_bytes += len(entry.frame)
+        if self._pending_bytes >= BATCH_BYTES:
+            self._enough.set()
+            self._drop_what_is_over()
         self._wakeup.set()
 
-    def submit(self, run: Callable[[], None], on_error: Callable[[OSError], None]) -> None:
-        """Leaves a file operation; operations run in order. *on_error* is called on the loop, in this task."""
-        self._operations.append(_FileOperation(run, on_error))
+    def submit(
+        self,
+        run: Callable[[], None],
+        on_error: Callable[[OSError], None],
+        on_done: Callable[[], None] | None = None,
+    ) -> None:
+        """Leaves a file operation; operations run in order. Then *on_error* or *on_done* is called on the loop."""
+        self._operations.append(_FileOperation(run, on_error, on_done))
         self._wakeup.set()
 
     def hurry(self) -> None:
         """Asks that what was left be written and synced without delay: something happened that must not be lost."""
-        self._hurry = True
+        self._needs_sync = True
+        self._enough.set()
         self._wakeup.set()
-
-    async def wait_progress(self) -> None:
-        """Waits until the next batch is over, whether it could be written or not; the caller sets a deadline."""
-        await self._progress.wait()
 
     def close(self) -> None:
         """Lets ``run`` write what is left, and end."""
-        self._closing = True
+        self._close_asked.set()
+        self._enough.set()
         self._wakeup.set()
 
     async def run(self) -> None:
@@ -123,120 +134,155 @@ class DiskWriter:
         wait, for the disk, has no deadline, because giving up would be to lose it.
         """
         with trio.CancelScope(shield=True):
-            while not await self._write_until_closed():
-                pass
+            while not self._is_over:
+                try:
+                    await self._wait()
+                    await self._write_batch()
+                except Exception as error:  # noqa: BLE001 - supervises a board's disk: the next batch may do better
+                    self._note_unexpected(error)
             await trio.to_thread.run_sync(self._close_journal)
 
-    async def _write_until_closed(self) -> bool:
-        """False after an unexpected exception, which costs the batch it came from and nothing else."""
-        try:
-            while True:
-                await self._wait()
-                await self._write_batch()
-                # A disk that refuses is not waited for when the daemon stops.
-                if self._closing and (self.failure is not None or not (self._frames or self._operations)):
-                    return True
-        except Exception:  # noqa: BLE001 - the supervision point of a board's disk: the next batch may do better
-            _log.exception("disk writer failed journal=%s", self._directory)
-            return False
+    @property
+    def _closing(self) -> bool:
+        return self._close_asked.is_set()
+
+    @property
+    def _is_over(self) -> bool:
+        # A disk that refuses is not waited for when the daemon stops.
+        return self._closing and (self.failure is not None or not (self._pending or self._operations))
 
     async def _wait(self) -> None:
         """Waits for work, and a moment for more of it; for the sync that is due; or to try again."""
-        if self.failure is not None and not self._closing:
-            await trio.sleep(RETRY_S)
+        if self.failure is not None:
+            # Whatever hurries, hurries in vain; only the end does not wait for the next try.
+            with trio.move_on_after(RETRY_S):
+                await self._close_asked.wait()
         else:
             with trio.move_on_at(self._last_sync + SYNC_S if self._journal.is_dirty else math.inf):
                 await self._wakeup.wait()
-                # A full batch gains nothing by waiting, and a fast port would fill the memory meanwhile.
-                if not (self._hurry or self._closing or self._pending_bytes >= BATCH_BYTES):
-                    await trio.sleep(FLUSH_S)
+                with trio.move_on_after(FLUSH_S):
+                    await self._enough.wait()
         self._wakeup = trio.Event()
+        if not self._closing:
+            self._enough = trio.Event()
 
     async def _write_batch(self) -> None:
         now = trio.current_time()
-        needs_sync = self._hurry or self._closing or now >= self._last_sync + SYNC_S
-        self._hurry = False
-        batch = self._take_batch()
+        needs_sync = self._needs_sync or self._closing or now >= self._last_sync + SYNC_S
+        self._needs_sync = False
+        self._in_flight = self._take_batch()
         operations, self._operations = self._operations, deque[_FileOperation]()
-        journal_error, failed = await trio.to_thread.run_sync(self._work, batch, operations, needs_sync)
-        if needs_sync:
+        outcome = await trio.to_thread.run_sync(self._work, self._in_flight, operations, needs_sync)
+        if not outcome.is_appended:
+            self._give_back()
+        self._in_flight = []
+        if needs_sync and outcome.error is None:
             self._last_sync = now
-        for operation, error in failed:
+        for operation, error in outcome.failed:
             operation.on_error(error)
-        if journal_error is None:
+        for operation in outcome.done:
+            if operation.on_done is not None:
+                operation.on_done()
+        if outcome.error is None:
             self._note_success()
         else:
-            self._give_back(batch)
-            self._note_failure(journal_error)
-        if self._frames or self._operations:
-            self._wakeup.set()
-        progress, self._progress = self._progress, trio.Event()
-        progress.set()
+            self._note_failure(outcome.error)
+        self._end_batch()
 
-    def _work(
-        self, batch: list[PendingFrame], operations: deque[_FileOperation], needs_sync: bool
-    ) -> tuple[OSError | None, list[tuple[_FileOperation, OSError]]]:
-        """In the thread: appends, does the file operations, syncs. Touches nothing of the loop's but the journal."""
-        journal_error: OSError | None = None
+    def _work(self, batch: list[Entry], operations: deque[_FileOperation], needs_sync: bool) -> _Outcome:
+        """In the thread: appends, syncs, does the file operations. Touches nothing of the loop's but the journal."""
+        is_appended, journal_error = False, None
         try:
             if batch:
-                self._journal.append([pending.frame for pending in batch], batch[0].first_seq, batch[0].at)
+                self._journal.append([entry.frame for entry in batch], batch[0].first_seq, batch[0].at)
+            is_appended = True
             if needs_sync:
                 self._journal.sync()
         except OSError as error:
             journal_error = error
+        done: list[_FileOperation] = []
         failed: list[tuple[_FileOperation, OSError]] = []
         for operation in operations:
             try:
                 operation.run()
+                done.append(operation)
             except OSError as error:
                 failed.append((operation, error))
-        return journal_error, failed
+            except Exception as error:  # noqa: BLE001 - an error of ours costs this operation, and not the batch
+                _log.exception("file operation failed journal=%s", self._journal.directory)
+                failed.append((operation, OSError(errno.EIO, f"esperd failed: {error}")))
+        return _Outcome(is_appended, journal_error, done, failed)
 
-    def _take_batch(self) -> list[PendingFrame]:
-        batch: list[PendingFrame] = []
+    def _end_batch(self) -> None:
+        if self._pending or self._operations:
+            self._wakeup.set()
+        if self._pending_bytes >= BATCH_BYTES:
+            self._enough.set()
+        progress, self.progress = self.progress, trio.Event()
+        progress.set()
+
+    # What waits ---------------------------------------------------------------------------------------
+
+    def _take_batch(self) -> list[Entry]:
+        batch: list[Entry] = []
         size = 0
-        while self._frames and (not batch or size + len(self._frames[0].frame) <= BATCH_BYTES):
-            pending = self._frames.popleft()
-            size += len(pending.frame)
-            batch.append(pending)
+        while self._pending and (not batch or size + len(self._pending[0].frame) <= BATCH_BYTES):
+            entry = self._pending.popleft()
+            size += len(entry.frame)
+            batch.append(entry)
         self._pending_bytes -= size
         return batch
 
-    def _give_back(self, batch: list[PendingFrame]) -> None:
-        self._frames.extendleft(reversed(batch))
-        self._pending_bytes += sum(len(pending.frame) for pending in batch)
-        while self._pending_bytes > self._max_pending_bytes:
-            self._drop_oldest()
+    def _give_back(self) -> None:
+        self._pending.extendleft(reversed(self._in_flight))
+        self._pending_bytes += sum(len(entry.frame) for entry in self._in_flight)
+        self._drop_what_is_over()
 
-    def _drop_oldest(self) -> None:
-        pending = self._frames.popleft()
-        self._pending_bytes -= len(pending.frame)
-        if self._lost is None:
-            self._lost = Lost(pending.first_seq, pending.end_seq - 1, 0)
-        # Not always in order: a batch that comes back from the thread is older than what was dropped meanwhile.
-        self._lost.first_seq = min(self._lost.first_seq, pending.first_seq)
-        self._lost.last_seq = max(self._lost.last_seq, pending.end_seq - 1)
-        self._lost.size_bytes += len(pending.frame)
+    def _drop_what_is_over(self) -> None:
+        while self._pending_bytes > self._max_pending_bytes:
+            entry = self._pending.popleft()
+            self._pending_bytes -= len(entry.frame)
+            self._count_lost(entry)
+
+    def _count_lost(self, entry: Entry) -> None:
+        # A batch that comes back is dropped after younger events were.
+        before = self._lost or Lost(entry.first_seq, 0, 0)
+        self._lost = Lost(
+            min(before.first_seq, entry.first_seq),
+            max(before.last_seq, entry.end_seq - 1),
+            before.size_bytes + len(entry.frame),
+        )
+
+    # How it went --------------------------------------------------------------------------------------
 
     def _note_failure(self, error: OSError) -> None:
         is_new = self.failure is None
         self.failure = error
         if is_new:
-            _log.error(
-                "disk refuses journal=%s error=%s pending_bytes=%d", self._journal.directory, error, self._pending_bytes
-            )
+            directory = self._journal.directory
+            _log.error("disk refuses journal=%s error=%s pending_bytes=%d", directory, error, self._pending_bytes)
             self._on_failure(error)
 
     def _note_success(self) -> None:
         failure, self.failure = self.failure, None
         lost, self._lost = self._lost, None
         if failure is not None or lost is not None:
-            _log.warning("disk takes again journal=%s lost=%s", self._directory, lost)
+            _log.warning("disk takes again journal=%s lost=%s", self._journal.directory, lost)
             self._on_recovery(lost, failure or OSError(errno.EBUSY, "the disk was too slow"))
+
+    def _note_unexpected(self, error: Exception) -> None:
+        """An error of ours costs the batch that it came from, and nothing else."""
+        _log.error("disk writer failed journal=%s", self._journal.directory, exc_info=error)
+        for entry in self._in_flight:
+            self._count_lost(entry)
+        self._in_flight = []
+        if not self._closing:
+            # So that the next try comes after a pause, and its success tells what was lost.
+            self.failure = OSError(errno.EIO, f"esperd failed: {type(error).__name__}: {error}")
+        self._end_batch()
 
     def _close_journal(self) -> None:
         try:
             self._journal.close()
         except OSError as error:
-            _log.error("journal not closed in order journal=%s error=%s", self._directory, error)
+            _log.error("journal not closed in order journal=%s error=%s", self._journal.directory, error)

@@ -1,18 +1,41 @@
-"""Small files that are whole or not there: written beside, synced, and renamed into place."""
+"""Small files that are whole or not there: written beside, synced, and renamed into place. And who may read them."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".part"
 
 
-def make_directory(path: Path, mode: int) -> None:
-    """Makes a directory and its parents; *mode* holds for those that are new, whatever the umask."""
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may read what the daemon keeps: its user alone, or the members of *group*, too.
+
+    A group's folders have the set-group-ID bit, so that whatever is made in them belongs to the group.
+    """
+
+    group: int | None = None
+
+    @property
+    def file_mode(self) -> int:
+        """Of files."""
+        return 0o600 if self.group is None else 0o640
+
+    @property
+    def directory_mode(self) -> int:
+        """Of folders."""
+        return 0o700 if self.group is None else 0o2750
+
+
+def make_directory(path: Path, access: Access) -> None:
+    """Makes a directory and its parents; *access* holds for those that are new, whatever the umask."""
     if path.is_dir():
         return
-    make_directory(path.parent, mode)
+    make_directory(path.parent, access)
     path.mkdir(exist_ok=True)
-    path.chmod(mode)
+    if access.group is not None:
+        os.chown(path, -1, access.group)
+    path.chmod(access.directory_mode)
 
 
 def replace_file(path: Path, content: bytes, mode: int) -> None:
@@ -21,14 +44,19 @@ def replace_file(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         os.fchmod(descriptor, mode)
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     temporary.replace(path)
     sync_directory(path.parent)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of *data*, in as many calls as it takes."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def sync_directory(path: Path) -> None:

@@ -1,9 +1,8 @@
 """A board's journal on disk: append-only segments of frames, the very ones that viewers receive.
 
-A segment's name is the position of its first event, ``00000000000000000001.journal``; its events follow each other, so
-the names alone say where a position is. Only the last segment is ever written to. A frame is whole or it is the torn
-end of the last segment, which the next start cuts off. All methods block; they run in the disk writer's thread or
-before the board starts. ``segments`` is replaced, never changed, so that readers may use it at any time.
+Only the last segment is ever written to. A frame is whole, or it is the torn end of the last segment, which the next
+start cuts off. All methods block; they run in the disk writer's thread or before the board starts. ``segments`` is
+replaced, never changed, so that readers may use it at any time.
 """
 
 import errno
@@ -12,18 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from esper_protocol.codec import EventHead, decode_event, decode_event_head
+from esper_protocol.codec import EventHead, decode_event
 from esper_protocol.errors import RemoteProtocolError
-from esper_protocol.events import DaemonStopping, seq_count
-from esper_protocol.framing import scan_frames
-from esperd.storage.files import has_room, make_directory, sync_directory
+from esper_protocol.events import DaemonStopping
+from esperd.storage.files import Access, has_room, make_directory, sync_directory, write_all
+from esperd.storage.segments import (
+    SUFFIX,
+    Found,
+    Segment,
+    end_seq,
+    last_event,
+    scan_segment,
+    segment_first_seq,
+)
 
-SUFFIX: Final = ".journal"
 # More positions than can have been given out without reaching the disk, since each stands for at least a byte of what
 # the disk writer may hold. After a run that was killed, counting goes on at a multiple of this.
 SEQ_SKIP: Final = 10_000_000
-# Enough of an older segment to hold its first frame, whose time the index needs.
-_HEAD_BYTES: Final = 256 * 1024
+# Source: limits.h of Linux, IOV_MAX.
+_MOST_BUFFERS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +39,6 @@ class JournalLimits:
     segment_bytes: int
     total_bytes: int
     free_disk_percent: float
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One file; ``first_at`` is the time of its first event (ns)."""
-
-    path: Path
-    first_seq: int
-    first_at: int
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +57,16 @@ class Recovery:
     last_at: int | None
 
 
-def segment_first_seq(path: Path) -> int | None:
-    """The position in a segment's name; None for another file."""
-    return int(path.stem) if path.suffix == SUFFIX and path.stem.isdecimal() else None
-
-
 class Journal:
     """The segments of one board; this process is their only writer."""
 
-    def __init__(self, directory: Path, limits: JournalLimits, file_mode: int, directory_mode: int) -> None:
+    def __init__(self, directory: Path, limits: JournalLimits, access: Access) -> None:
         self.directory = directory
         self._limits = limits
-        self._file_mode = file_mode
-        self._directory_mode = directory_mode
+        self._access = access
         self._descriptor = -1
+        # Something stands behind the end of the last segment that a refused append left there.
+        self._is_torn = False
         self.segments: tuple[Segment, ...] = ()
         self.is_dirty = False
 
@@ -88,48 +80,60 @@ class Journal:
         """The oldest position that is kept on disk."""
         return self.segments[0].first_seq if self.segments else None
 
+    # Start --------------------------------------------------------------------------------------------
+
     def open(self) -> Recovery:
         """Finds the segments, cuts off a torn end and opens the last one for appending.
 
         Raises:
             OSError: the directory or a segment can't be read or written.
         """
-        make_directory(self.directory, self._directory_mode)
+        make_directory(self.directory, self._access)
+        self.segments = self._survey()
+        if not self.segments:
+            return Recovery(1, 0, 0, torn_bytes=0, was_killed=False, last_at=None)
+        last = self.segments[-1]
+        self._descriptor = self._open_segment(last.path)
+        found = last_event(last)
+        end = 0 if found is None else found.end
+        torn_bytes = last.size_bytes - end
+        if torn_bytes:
+            os.ftruncate(self._descriptor, end)
+            self._set_last(Segment(last.path, last.first_seq, last.first_at, end))
+        return self._recover(found, torn_bytes)
+
+    def _survey(self) -> tuple[Segment, ...]:
         found = sorted((seq, path) for path in self.directory.iterdir() if (seq := segment_first_seq(path)) is not None)
-        torn_bytes = 0
         segments: list[Segment] = []
-        last: EventHead | None = None
-        was_killed = False
-        next_seq = 1
         for seq, path in found:
-            is_last = path == found[-1][1]
-            with path.open("rb") as file:
-                content = file.read() if is_last else file.read(_HEAD_BYTES)
-            end = len(content)
-            if is_last:
-                end, last_payload = _find_end(content)
-                torn_bytes = len(content) - end
-                if torn_bytes:
-                    os.truncate(path, end)
-                if last_payload is not None:
-                    last = decode_event_head(last_payload)
-                    event = decode_event(last_payload)
-                    next_seq = last.seq + seq_count(event.body)
-                    was_killed = torn_bytes > 0 or not isinstance(event.body, DaemonStopping)
-                else:
-                    next_seq, was_killed = seq, True
-            head = next((decode_event_head(payload) for _, _, payload in scan_frames(content)), None)
-            segments.append(Segment(path, seq, 0 if head is None else head.at, end if is_last else path.stat().st_size))
-        self.segments = tuple(segments)
-        if last is None and len(segments) > 1:
-            # The last segment was made and nothing whole was written to it: what is known stands in the one before.
-            last = self._last_head(segments[-2])
+            # Without a readable event it takes the time of the one before, which keeps the index in order.
+            before = segments[-1].first_at if segments else 0
+            segment = Segment(path, seq, before, path.stat().st_size)
+            first = next(scan_segment(segment), None)
+            segments.append(segment if first is None else Segment(path, seq, first.head.at, segment.size_bytes))
+        return tuple(segments)
+
+    def _recover(self, last: Found | None, torn_bytes: int) -> Recovery:
+        if last is None:
+            # The last segment was made and nothing whole was written to it: what is known stands before it.
+            head, next_seq, was_killed = self._last_known_head(), self.segments[-1].first_seq, True
+        else:
+            head, next_seq = last.head, end_seq(last.payload)
+            was_killed = torn_bytes > 0 or not _is_orderly_end(last.payload)
         if was_killed:
             next_seq = (next_seq // SEQ_SKIP + 2) * SEQ_SKIP
-        if segments:
-            self._descriptor = self._open_segment(segments[-1].path)
-        generation, boot = (0, 0) if last is None else (last.generation, last.boot)
-        return Recovery(next_seq, generation, boot, torn_bytes, was_killed, None if last is None else last.at)
+        if head is None:
+            return Recovery(next_seq, 0, 0, torn_bytes, was_killed, None)
+        return Recovery(next_seq, head.generation, head.boot, torn_bytes, was_killed, head.at)
+
+    def _last_known_head(self) -> EventHead | None:
+        for segment in reversed(self.segments[:-1]):
+            found = last_event(segment)
+            if found is not None:
+                return found.head
+        return None
+
+    # Writing ------------------------------------------------------------------------------------------
 
     def append(self, frames: list[bytes], first_seq: int, first_at: int) -> None:
         """Appends whole frames, the first of which has the position *first_seq* and the time *first_at*.
@@ -144,16 +148,14 @@ class Journal:
             )
         if not self.segments or self.segments[-1].size_bytes + size > self._limits.segment_bytes:
             self._start_segment(first_seq, first_at)
-        segment = self.segments[-1]
-        try:
-            _write_all(self._descriptor, frames)
-        except OSError:
-            # A part of a frame in the middle of a segment would hide all that follows it.
-            os.ftruncate(self._descriptor, segment.size_bytes)
-            raise
+        self._cut_torn_end()
+        # A part of a frame in the middle of a segment would be damage; whoever comes next cuts it off.
+        self._is_torn = True
+        _write_frames(self._descriptor, frames)
+        self._is_torn = False
         self.is_dirty = True
-        grown = Segment(segment.path, segment.first_seq, segment.first_at, segment.size_bytes + size)
-        self.segments = (*self.segments[:-1], grown)
+        segment = self.segments[-1]
+        self._set_last(Segment(segment.path, segment.first_seq, segment.first_at, segment.size_bytes + size))
 
     def sync(self) -> None:
         """Makes what was appended durable.
@@ -166,17 +168,16 @@ class Journal:
             self.is_dirty = False
 
     def close(self) -> None:
-        """Syncs and closes.
+        """Syncs and closes; harmless when it is closed.
 
         Raises:
             OSError: the disk failed; it is closed all the same.
         """
         try:
+            self._cut_torn_end()
             self.sync()
         finally:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-                self._descriptor = -1
+            self._close_descriptor()
 
     def _make_room(self, size: int) -> bool:
         """Applies retention; False when the disk is too full even with nothing but the last segment left."""
@@ -189,46 +190,51 @@ class Journal:
         return has_room(self.directory, self._limits.free_disk_percent)
 
     def _start_segment(self, first_seq: int, first_at: int) -> None:
+        # Whatever fails here leaves the old segment as the last one, and is tried again with the next batch.
+        self._cut_torn_end()
+        self.sync()
         path = self.directory / f"{first_seq:020d}{SUFFIX}"
         descriptor = self._open_segment(path)
-        sync_directory(self.directory)
-        previous, self._descriptor = self._descriptor, descriptor
-        if previous >= 0:
-            os.fdatasync(previous)
-            os.close(previous)
+        try:
+            sync_directory(self.directory)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._close_descriptor()
+        self._descriptor = descriptor
         self.segments = (*self.segments, Segment(path, first_seq, first_at, 0))
+
+    def _cut_torn_end(self) -> None:
+        if self._is_torn and self._descriptor >= 0:
+            os.ftruncate(self._descriptor, self.segments[-1].size_bytes)
+            self._is_torn = False
+
+    def _set_last(self, segment: Segment) -> None:
+        self.segments = (*self.segments[:-1], segment)
 
     def _open_segment(self, path: Path) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, self._file_mode)
-        os.fchmod(descriptor, self._file_mode)
+        descriptor = os.open(path, flags, self._access.file_mode)
+        os.fchmod(descriptor, self._access.file_mode)
         return descriptor
 
-    @staticmethod
-    def _last_head(segment: Segment) -> EventHead | None:
-        _, payload = _find_end(segment.path.read_bytes())
-        return None if payload is None else decode_event_head(payload)
+    def _close_descriptor(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
-def _find_end(content: bytes) -> tuple[int, bytes | None]:
-    """Where the whole frames of a segment end, and the payload of the last of them that is an event."""
-    end, last = 0, None
-    for _, frame_end, payload in scan_frames(content):
-        try:
-            decode_event_head(payload)
-        except RemoteProtocolError:
-            break
-        end, last = frame_end, payload
-    return end, last
+def _is_orderly_end(payload: bytes) -> bool:
+    try:
+        return isinstance(decode_event(payload).body, DaemonStopping)
+    except RemoteProtocolError:
+        return False
 
 
-def _write_all(descriptor: int, frames: list[bytes]) -> None:
-    # One system call for most batches; IOV_MAX is 1024 on Linux.
-    for start in range(0, len(frames), 1024):
-        batch = frames[start : start + 1024]
-        total = sum(map(len, batch))
+def _write_frames(descriptor: int, frames: list[bytes]) -> None:
+    # One system call for most batches.
+    for start in range(0, len(frames), _MOST_BUFFERS):
+        batch = frames[start : start + _MOST_BUFFERS]
         written = os.writev(descriptor, batch)
-        if written < total:
-            rest = memoryview(b"".join(batch))[written:]
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
+        if written < sum(map(len, batch)):
+            write_all(descriptor, b"".join(batch)[written:])

@@ -2,16 +2,22 @@
 
 import bisect
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event: the positions it occupies (``end_seq`` is the one after), its lines and its frame."""
+    """One event: the positions it occupies (``end_seq`` is the one after), its time (ns), its lines and its frame."""
 
     first_seq: int
     end_seq: int
+    at: int
     lines: int
     frame: bytes
+
+
+# Stands where an entry was: its frame is to be freed now, not when the list is cleared up.
+_OVER: Final = Entry(0, 0, 0, 0, b"")
 
 
 class Tail:
@@ -36,6 +42,7 @@ class Tail:
         self.next_seq = entry.end_seq
         while self.size_bytes > self._max_bytes and self._gone < len(self._entries) - 1:
             self.size_bytes -= len(self._entries[self._gone].frame)
+            self._entries[self._gone] = _OVER
             self._gone += 1
         # Removing from the front of a list costs its length, so it is done when half of it is over.
         if self._gone > 256 and self._gone * 2 > len(self._entries):
@@ -54,14 +61,24 @@ class Tail:
                 break
         return chosen
 
+    def is_behind(self, at_ns: int) -> bool:
+        """Whether something older than *at_ns* is here, so that everything since then is."""
+        return self._gone < len(self._entries) and self._entries[self._gone].at < at_ns
+
+    def seq_at_time(self, at_ns: int) -> int:
+        """The position of the first event at or after *at_ns*; ``next_seq`` when there is none."""
+        for index in range(self._gone, len(self._entries)):
+            if self._entries[index].at >= at_ns:
+                return self._entries[index].first_seq
+        return self.next_seq
+
     def seq_of_last_lines(self, lines: int) -> tuple[int, int]:
         """The position where the last *lines* lines begin, and how many of them are not here."""
+        if lines == 0:
+            return self.next_seq, 0
         for index in range(len(self._entries) - 1, self._gone - 1, -1):
             entry = self._entries[index]
-            if lines <= 0:
-                return entry.end_seq, 0
-            if entry.lines:
-                if entry.lines >= lines:
-                    return entry.end_seq - lines, 0
-                lines -= entry.lines
-        return self.first_seq, max(lines, 0)
+            if entry.lines >= lines:
+                return entry.end_seq - lines, 0
+            lines -= entry.lines
+        return self.first_seq, lines

@@ -1,0 +1,226 @@
+"""From a Config to what a daemon is made of: locks, journals, boards, and what the run before left to tell.
+
+All that can refuse to start is here, and raises StartError.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from esper_protocol.events import DaemonStarted, Gap, Recovered
+from esper_protocol.records import DaemonRecord
+from esper_protocol.version import PACKAGE_VERSION
+from esperd.board.board import Board, BoardParts
+from esperd.board.publisher import Publisher
+from esperd.board.session import Activity
+from esperd.clock import rfc3339
+from esperd.config import BoardConfig, Config
+from esperd.core.limits import CoreLimits
+from esperd.decode.decoder_process import WORKER, DecoderProcess
+from esperd.decode.decoding import Decoding
+from esperd.decode.elf_store import ElfStore
+from esperd.decode.jobs import DecodeJobs
+from esperd.errors import StartError
+from esperd.log_files import fault_log_path, log_path
+from esperd.ports.endpoint_kinds import SimulatedEndpoint
+from esperd.simulation.scenarios import FIRMWARE_ELF
+from esperd.storage.board_lock import board_directory, hold_board
+from esperd.storage.coredump_recovery import StoreRecovery
+from esperd.storage.coredumps import CoredumpStore, RetentionLimits
+from esperd.storage.disk_writer import DiskWriter
+from esperd.storage.journal import Journal, JournalLimits, Recovery
+from esperd.storage.tail import Tail
+
+_log: Final = logging.getLogger(__name__)
+
+# What may wait in memory for a disk that refuses, beside the tail that viewers read.
+_PENDING_BYTES: Final = 8 * 1024 * 1024
+# Retention removes whole segments, and never the one that is written to: few of them would be a coarse limit.
+_LEAST_SEGMENTS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBoard:
+    """What was found on disk of one board."""
+
+    config: BoardConfig
+    journal: Journal
+    recovery: Recovery
+    repaired: StoreRecovery
+
+
+@asynccontextmanager
+async def running_alone(config: Config, board: str) -> AsyncGenerator[None]:
+    """Two daemons must not write the same journal.
+
+    Raises:
+        StartError: another one does, or the state directory can't be written.
+    """
+    async with contextlib.AsyncExitStack() as held:
+        with _start_errors(config.state_dir):
+            try:
+                await held.enter_async_context(hold_board(config.state_dir, board, config.access))
+            except BlockingIOError as error:
+                raise StartError(
+                    f"another esperd runs board {board} with the state directory {config.state_dir}",
+                    "see `esperctl boards`, or name the board otherwise: NAME=PORT",
+                    is_busy=True,
+                ) from error
+        yield
+
+
+def open_store(config: Config) -> CoredumpStore:
+    """The store of core dumps, before its ``open``."""
+    limits = RetentionLimits(config.limits.coredumps_kept, config.limits.coredumps_bytes)
+    return CoredumpStore(config.state_dir / "coredumps", limits, config.access)
+
+
+@contextmanager
+def open_stored_boards(config: Config, store: CoredumpStore, started_at: str) -> Generator[list[StoredBoard]]:
+    """Opens and repairs what is stored of all boards.
+
+    Raises:
+        StartError: it can't be read or written.
+    """
+    with contextlib.ExitStack() as opened:
+        with _start_errors(config.state_dir):
+            repaired = store.open([board.argument.name for board in config.boards], started_at)
+            stored: list[StoredBoard] = []
+            for board in config.boards:
+                name = board.argument.name
+                journal = Journal(
+                    board_directory(config.state_dir, name) / "journal", _journal_limits(config), config.access
+                )
+                # Once it has a disk writer, that one has closed it before.
+                opened.callback(journal.close)
+                stored.append(StoredBoard(board, journal, journal.open(), repaired[name]))
+        yield stored
+
+
+def make_decoding(config: Config, store: CoredumpStore) -> Decoding:
+    """What core dumps are decoded with."""
+    limits = config.limits
+    is_simulated = any(isinstance(board.argument.endpoint, SimulatedEndpoint) for board in config.boards)
+    elfs = ElfStore(
+        config.state_dir / "elfs", limits.elf_store_bytes, config.access, (FIRMWARE_ELF,) if is_simulated else ()
+    )
+    limiter = trio.CapacityLimiter(1)
+    process = DecoderProcess(
+        config.decode_command or WORKER,
+        config.gdb,
+        elfs,
+        limits.decode_timeout_s,
+        limits.decode_memory_bytes,
+        limiter,
+    )
+    return Decoding(DecodeJobs(store, process, limits.decode_coredumps, limiter), elfs, config.elf_paths, limiter)
+
+
+def make_board(
+    config: Config, stored: StoredBoard, store: CoredumpStore, activity: Activity, decodes: DecodeJobs
+) -> Board:
+    """A board with its disk writer, which is yet to be run."""
+    name, limits, recovery = stored.config.argument.name, config.limits, stored.recovery
+    disk = DiskWriter(stored.journal, _PENDING_BYTES)
+    tail = Tail(limits.tail_bytes, recovery.next_seq)
+    board = Board(
+        BoardParts(
+            name,
+            stored.config.argument.endpoint,
+            stored.config.baud,
+            _core_limits(config, stored.config),
+            Publisher(name, tail, disk, recovery.generation, recovery.boot),
+            stored.journal,
+            disk,
+            store,
+            store.next_number(name),
+            activity,
+            decodes,
+        )
+    )
+    disk.watch(board.on_disk_failure, board.on_disk_recovery)
+    return board
+
+
+def publish_start(board: Board, stored: StoredBoard) -> None:
+    """Publishes that a run begins, how the one before ended, and what was repaired."""
+    publisher, recovery, repaired = board.publisher, stored.recovery, stored.repaired
+    publisher.publish(DaemonStarted(PACKAGE_VERSION, os.getpid()))
+    if recovery.last_at is not None:
+        since = rfc3339(recovery.last_at)
+        if recovery.was_killed:
+            publisher.publish(Gap("daemon_killed", f"esperd was killed; the last it wrote was at {since}"))
+        else:
+            publisher.publish(Gap("daemon_stopped", f"esperd did not run since {since}"))
+    if done := _repairs(recovery, repaired):
+        _log.warning("repaired board=%s %s", board.name, done)
+        publisher.publish(
+            Recovered(
+                recovery.torn_bytes,
+                repaired.captures_closed,
+                repaired.decodes_queued,
+                repaired.temporary_files_removed,
+                done,
+            )
+        )
+
+
+def daemon_record(config: Config, started_at: str) -> DaemonRecord:
+    """What the daemon says of itself."""
+    name = config.socket.stem
+    return DaemonRecord(
+        version=PACKAGE_VERSION,
+        pid=os.getpid(),
+        started_at=started_at,
+        socket=str(config.socket),
+        state_dir=str(config.state_dir),
+        log_path=str(log_path(config.state_dir, name)),
+        fault_log_path=str(fault_log_path(config.state_dir, name)),
+    )
+
+
+def _repairs(recovery: Recovery, repaired: StoreRecovery) -> str:
+    done: list[str] = []
+    if recovery.torn_bytes:
+        done.append(f"cut {recovery.torn_bytes} bytes of a half written event off the journal")
+    if repaired.captures_closed:
+        done.append(f"closed core dumps that were arriving: {', '.join(repaired.captures_closed)}")
+    if repaired.decodes_queued:
+        done.append(f"queued decodes again: {', '.join(repaired.decodes_queued)}")
+    if repaired.temporary_files_removed:
+        done.append(f"removed {repaired.temporary_files_removed} temporary files")
+    return "; ".join(done)
+
+
+def _journal_limits(config: Config) -> JournalLimits:
+    limits = config.limits
+    segment_bytes = min(limits.journal_segment_bytes, limits.journal_bytes // _LEAST_SEGMENTS)
+    return JournalLimits(segment_bytes, limits.journal_bytes, limits.free_disk_percent)
+
+
+def _core_limits(config: Config, board: BoardConfig) -> CoreLimits:
+    limits = config.limits
+    return CoreLimits(
+        line_bytes=limits.line_bytes,
+        coredump_text_bytes=limits.coredump_text_bytes,
+        coredump_lines=limits.coredump_lines,
+        coredump_idle_s=limits.coredump_idle_s,
+        answer_prompt=board.answer_coredump_prompt,
+    )
+
+
+@contextmanager
+def _start_errors(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StartError(
+            f"can't use {error.filename or path}: {error.strerror}", "give esperd a --state-dir that it may write to"
+        ) from error

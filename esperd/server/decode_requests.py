@@ -1,0 +1,120 @@
+"""What clients can ask about decoding: decode a stored dump anew, and the ELF store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from esper_protocol import messages
+from esper_protocol.messages import Result
+from esper_protocol.records import ElfRecord
+from esperd.decode.decoder_process import DecodeOptions
+from esperd.decode.elf_store import is_sha256
+from esperd.decode.elf_upload import MAX_PART_BYTES, Upload
+from esperd.decode.program import ProgramError
+from esperd.decode.request import BACKENDS
+from esperd.errors import CommandError
+from esperd.server.handlers import bind
+
+if TYPE_CHECKING:
+    from esperd.server.client import ClientSession
+
+
+async def _decode_coredump(client: "ClientSession", request: messages.DecodeCoredump) -> Result:
+    registry = client.registry
+    record, board = await registry.coredump(request.id)
+    if board is None:
+        raise CommandError(
+            "absent",
+            f"no daemon runs {record.board}, the board of core dump {record.id}",
+            "start one for it, or decode a file: `esperctl coredumps export` makes one",
+        )
+    if record.capture == "capturing":
+        raise CommandError("capturing", f"core dump {record.id} is arriving", "wait for its end")
+    if request.backend not in BACKENDS:
+        raise CommandError("bad_request", f"there is no backend {request.backend!r}", f"known: {', '.join(BACKENDS)}")
+    if request.timeout_s is not None and not request.timeout_s > 0:
+        raise CommandError("bad_request", f"a timeout is more than 0 s, not {request.timeout_s:g} s")
+    elf = None if request.elf_sha256 is None else await _elf_path(client, request.elf_sha256)
+    options = DecodeOptions(request.backend, elf, request.timeout_s, request.force, request.locals)
+    return messages.DecodeJob(registry.decoding.jobs.queue(record, options))
+
+
+async def _elf_path(client: "ClientSession", prefix: str) -> Path:
+    decoding = client.registry.decoding
+    elf = await trio.to_thread.run_sync(decoding.elfs.find, prefix, limiter=decoding.limiter)
+    return decoding.elfs.path(elf.sha256)
+
+
+async def _cancel_decode(client: "ClientSession", request: messages.CancelDecode) -> Result:
+    record, _ = await client.registry.coredump(request.id)
+    if not client.registry.decoding.jobs.cancel(record.id, f"by {client.who}"):
+        raise CommandError("failed", f"core dump {record.id} is not being decoded")
+    return messages.Done()
+
+
+# The ELF store --------------------------------------------------------------------------------------------
+
+
+async def _add_elf(client: "ClientSession", request: messages.AddElf) -> Result:
+    decoding = client.registry.decoding
+    await client.drop_upload()
+    if not is_sha256(request.sha256):
+        raise CommandError("bad_request", f"{request.sha256!r} is no SHA-256 of 64 lower-case hexadecimal digits")
+    known = await trio.to_thread.run_sync(decoding.elfs.get, request.sha256, limiter=decoding.limiter)
+    if known is not None:
+        return messages.ElfStored(known, decoding.jobs.elf_added(known))
+    client.upload = await trio.to_thread.run_sync(
+        Upload, decoding.elfs, request.sha256, request.size_bytes, request.path, limiter=decoding.limiter
+    )
+    return messages.ElfStored(None)
+
+
+async def _add_elf_part(client: "ClientSession", request: messages.AddElfPart) -> Result:
+    upload = client.upload
+    if upload is None:
+        raise CommandError("bad_request", "no ELF file was offered that this could be a part of")
+    if request.offset != upload.received_bytes or len(request.data) > MAX_PART_BYTES:
+        raise CommandError(
+            "bad_request", f"the next part begins at {upload.received_bytes} and has up to {MAX_PART_BYTES} bytes"
+        )
+    record = await _write(client, upload, request.data)
+    if record is None:
+        return messages.ElfStored(None)
+    await client.drop_upload()
+    return messages.ElfStored(record, client.registry.decoding.jobs.elf_added(record))
+
+
+async def _write(client: "ClientSession", upload: Upload, data: bytes) -> ElfRecord | None:
+    try:
+        return await trio.to_thread.run_sync(upload.write, data, limiter=client.registry.decoding.limiter)
+    except (ProgramError, CommandError, OSError) as error:
+        await client.drop_upload()
+        if isinstance(error, ProgramError):
+            # It names the temporary file, which says nothing to the client.
+            text = str(error).replace(str(upload.path), upload.origin)
+            raise CommandError("bad_request", text, "an ELF file of a program for an ESP chip is wanted") from error
+        raise
+
+
+async def _list_elfs(client: "ClientSession", _: messages.ListElfs) -> Result:
+    decoding = client.registry.decoding
+    records = await trio.to_thread.run_sync(decoding.elfs.records, limiter=decoding.limiter)
+    return messages.Elfs(records, decoding.elfs.limit_bytes)
+
+
+async def _remove_elf(client: "ClientSession", request: messages.RemoveElf) -> Result:
+    decoding = client.registry.decoding
+    record = await trio.to_thread.run_sync(decoding.elfs.find, request.sha256, limiter=decoding.limiter)
+    await trio.to_thread.run_sync(decoding.elfs.remove, record.sha256, limiter=decoding.limiter)
+    return messages.ElfStored(record)
+
+
+DECODE_HANDLERS: Final = (
+    bind(messages.DecodeCoredump, _decode_coredump),
+    bind(messages.CancelDecode, _cancel_decode),
+    bind(messages.AddElf, _add_elf),
+    bind(messages.AddElfPart, _add_elf_part),
+    bind(messages.ListElfs, _list_elfs),
+    bind(messages.RemoveElf, _remove_elf),
+)

@@ -1,0 +1,53 @@
+"""What this daemon has, and how a request names it."""
+
+from dataclasses import dataclass
+
+import trio
+
+from esper_protocol.records import CoredumpRecord, DaemonRecord
+from esperd.board.board import Board
+from esperd.decode.decoding import Decoding
+from esperd.errors import CommandError
+from esperd.storage.coredumps import CoredumpStore
+from esperd.storage.orphans import Orphans
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Its boards and core dumps; ``readers`` limits how many clients read from disk at one time."""
+
+    daemon: DaemonRecord
+    boards: dict[str, Board]
+    store: CoredumpStore
+    orphans: Orphans
+    readers: trio.CapacityLimiter
+    decoding: Decoding
+
+    def board(self, name: str) -> Board:
+        """The board of this name.
+
+        Raises:
+            CommandError: there is none.
+        """
+        if name not in self.boards:
+            known = ", ".join(sorted(self.boards))
+            raise CommandError("unknown_board", f"there is no board {name}", f"boards here: {known}")
+        return self.boards[name]
+
+    async def coredump(self, coredump_id: str) -> tuple[CoredumpRecord, Board | None]:
+        """The dump of this id, and the board that it is of; None for the board when no daemon runs it.
+
+        Raises:
+            CommandError: there is none, or it belongs to a board that another daemon runs.
+        """
+        if record := self.store.get(coredump_id):
+            return record, self.boards[record.board]
+        orphan = await trio.to_thread.run_sync(self.orphans.get, coredump_id, limiter=self.readers)
+        if orphan is None:
+            raise unknown_coredump(coredump_id)
+        return orphan, None
+
+
+def unknown_coredump(coredump_id: str) -> CommandError:
+    """The error for an id that names nothing here."""
+    return CommandError("unknown_coredump", f"there is no core dump {coredump_id}", "see `esperctl coredumps list`")

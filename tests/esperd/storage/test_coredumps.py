@@ -1,0 +1,299 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from esper_protocol.records import CoredumpRecord, DecodeRecord
+from esperd.storage.coredump_files import CORE_NAME, RAW_NAME, RECORD_NAME, CoredumpFiles, split_id
+from esperd.storage.coredumps import CoredumpStore, RetentionLimits
+from esperd.storage.files import Access
+from esperd.testing.dumps import base64_lines, container
+
+NOW = "2026-03-01T00:00:00.000000Z"
+
+
+def record(number: int, board: str = "b", **changes: object) -> CoredumpRecord:
+    fields: dict[str, object] = {
+        "id": f"{board}-{number}",
+        "board": board,
+        "generation": 1,
+        "boot": 1,
+        "started_at": f"2026-01-{number:02d}T00:00:00.000000Z",
+        "capture": "captured",
+        "end_reason": "end_marker",
+        "raw_bytes": 1000,
+        "raw_path": "",
+        "core_path": "",
+        "first_seq": number * 100,
+        "last_seq": number * 100 + 50,
+    }
+    return msgspec.convert({**fields, **changes}, CoredumpRecord)
+
+
+def opened(folder: Path, *boards: str, count: int = 50, total_bytes: int = 10**9) -> CoredumpStore:
+    store = CoredumpStore(folder, RetentionLimits(count, total_bytes), Access())
+    store.open(list(boards) or ["b"], NOW)
+    return store
+
+
+def keep(files: CoredumpFiles, dump: CoredumpRecord, lines: list[bytes], decoded: list[bytes]) -> None:
+    """Stores a dump as a capture does, as far as *lines*, and the decodings of them, go."""
+    files.create(dump.id, msgspec.json.encode(dump), b"Guru Meditation Error\r\n")
+    for line, piece in zip(lines, decoded, strict=True):
+        files.append(dump.id, line, piece, b"")
+
+
+CORE = container(300, 1)
+LINES = base64_lines(CORE)
+PIECES = [CORE[:24], *(CORE[at : at + 48] for at in range(24, len(CORE), 48))]
+
+
+def test_a_capture_that_was_cut_is_closed_as_partial_with_what_is_on_disk(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1, capture="capturing", end_reason=None), LINES[:4], PIECES[:4])
+
+    repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).open(["b"], NOW)
+
+    assert repaired["b"].captures_closed == ["b-1"]
+    closed = opened(tmp_path).get("b-1")
+    assert closed is not None
+    assert (closed.capture, closed.end_reason, closed.ended_at) == ("partial", "daemon_stopped", NOW)
+    assert (closed.raw_lines, closed.raw_bytes) == (4, sum(map(len, LINES[:4])))
+    assert (closed.decoded_bytes, closed.expected_bytes, closed.chip) == (24 + 3 * 48, len(CORE), "esp32")
+    assert (tmp_path / "b-1" / CORE_NAME).read_bytes() == b"".join(PIECES[:4])
+
+
+def test_a_capture_that_was_cut_after_its_last_byte_is_captured(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1, capture="capturing", end_reason=None), LINES, PIECES)
+
+    closed = opened(tmp_path).get("b-1")
+
+    assert closed is not None
+    assert (closed.capture, closed.end_reason, closed.checksum) == ("captured", "complete", "ok")
+
+
+def test_a_decoding_that_a_kill_left_behind_its_text_is_made_again(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1, capture="capturing", end_reason=None), LINES, PIECES)
+    (tmp_path / "b-1" / CORE_NAME).write_bytes(CORE[:77])
+
+    opened(tmp_path)
+
+    assert (tmp_path / "b-1" / CORE_NAME).read_bytes() == CORE
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(0, sum(map(len, LINES))))
+def test_wherever_the_text_was_cut_its_whole_groups_are_decoded(
+    size: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("cut")
+    store = opened(folder)
+    keep(store.files, record(1, capture="capturing", end_reason=None), [], [])
+    (folder / "b-1" / RAW_NAME).write_bytes(b"".join(LINES)[:size])
+
+    closed = opened(folder).get("b-1")
+
+    assert closed is not None
+    decoded = (folder / "b-1" / CORE_NAME).read_bytes()
+    assert CORE.startswith(decoded)
+    assert len(decoded) >= size * 3 // 4 - 48
+    assert (closed.capture == "captured") == (decoded == CORE)
+
+
+def test_leftovers_of_a_kill_go_and_their_number_is_told(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1), [], [])
+    (tmp_path / "b-1" / "record.json.part").write_bytes(b"{")
+    (tmp_path / "b-1" / "core.bin.part").write_bytes(b"")
+    (tmp_path / "b-2.removed").mkdir()
+    (tmp_path / "b-2.removed" / "core.bin").write_bytes(b"half")
+
+    repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).open(["b"], NOW)
+
+    assert repaired["b"].temporary_files_removed == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b-1", "b.last"]
+
+
+def test_decodes_that_ran_are_queued_again(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1, decode=DecodeRecord(state="running")), [], [])
+    keep(store.files, record(2, decode=DecodeRecord(state="done")), [], [])
+
+    repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).open(["b"], NOW)
+
+    assert repaired["b"].decodes_queued == ["b-1"]
+    assert [each.decode.state for each in opened(tmp_path).records()] == ["queued", "done"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_a_damaged_record_neither_hides_a_dump_nor_stops_the_start(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    store = opened(folder)
+    keep(store.files, record(1), LINES, PIECES)
+    path = folder / "b-1" / RECORD_NAME
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    else:
+        bit = data.draw(st.integers(0, len(content) * 8 - 1))
+        content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+    (found,) = opened(folder).records("b")
+
+    assert (found.id, found.board) == ("b-1", "b")
+    assert (folder / "b-1" / CORE_NAME).read_bytes() == CORE
+    assert CoredumpFiles(folder, Access()).read_record(folder / "b-1") == found
+
+
+def test_a_record_that_could_not_be_read_is_kept_beside_the_new_one(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1), LINES, PIECES)
+    (tmp_path / "b-1" / RECORD_NAME).write_bytes(b'{"id": "b-1", "from": "the future"}')
+
+    found = opened(tmp_path).get("b-1")
+
+    assert found is not None
+    assert found.note is not None
+    assert (found.capture, found.checksum) == ("captured", "ok")
+    assert b"the future" in (tmp_path / "b-1" / "record.json.damaged").read_bytes()
+
+
+def test_a_record_that_names_another_dump_is_not_believed(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1), LINES, PIECES)
+    (tmp_path / "b-1" / RECORD_NAME).write_bytes(msgspec.json.encode(record(1, id="../../etc", board="..")))
+
+    assert [each.id for each in opened(tmp_path).records()] == ["b-1"]
+
+
+def test_dumps_of_other_boards_are_neither_shown_nor_touched(tmp_path: Path) -> None:
+    store = opened(tmp_path, "b", "other", "b-2")
+    keep(store.files, record(1, "other", capture="capturing", end_reason=None), LINES[:2], PIECES[:2])
+    keep(store.files, record(1, "b-2"), LINES, PIECES)
+    (tmp_path / "other-1" / "core.bin.part").write_bytes(b"")
+    (tmp_path / "other-2.removed").mkdir()
+    (tmp_path / "notes").mkdir()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    store = opened(tmp_path, "b")
+
+    assert store.records() == []
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert (tmp_path / "other-2.removed").exists()
+    assert store.next_number("b") == 1
+
+
+# Numbers --------------------------------------------------------------------------------------------------
+
+
+def test_a_number_is_never_given_twice_whatever_is_removed(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    assert store.next_number("b") == 1
+    for number in (1, 2, 3):
+        keep(store.files, record(number), [], [])
+    for number in (3, 1, 2):
+        store.files.remove(f"b-{number}")
+        assert opened(tmp_path).next_number("b") == 4
+
+
+def test_without_its_file_the_highest_stored_number_counts(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(8), [], [])
+    for content in (b"", b"seven\n", b"7\n"):
+        (tmp_path / "b.last").write_bytes(content)
+        assert opened(tmp_path).next_number("b") == 9
+
+
+def test_a_removal_that_was_cut_keeps_its_number(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    (tmp_path / "b-5.removed").mkdir()
+
+    store = opened(tmp_path)
+
+    assert store.next_number("b") == 6
+
+
+def test_ids_are_split_at_the_last_dash() -> None:
+    assert split_id("usb-1-17") == ("usb-1", 17)
+    assert [split_id(text) for text in ("b", "b-", "-1", "b-x", "b-1.removed", "b-²")] == [None] * 6
+
+
+# Retention ------------------------------------------------------------------------------------------------
+
+
+def ids(records: list[CoredumpRecord]) -> list[str]:
+    return [each.id for each in records]
+
+
+def test_the_oldest_decoded_go_first_and_the_undecoded_last(tmp_path: Path) -> None:
+    store = opened(tmp_path, count=2)
+    states = {1: "none", 2: "done", 3: "no_elf", 4: "failed", 5: "done", 6: "none"}
+    for number, state in states.items():
+        store.add(record(number, decode={"state": state}))
+
+    assert ids(store.over_limit("b")) == ["b-2", "b-4", "b-5", "b-1"]
+    assert ids(store.over_limit("b", keep=0)) == ["b-2", "b-4", "b-5", "b-1", "b-3", "b-6"]
+    assert ids(store.over_limit("b", keep=100)) == ["b-2", "b-4", "b-5", "b-1"]
+
+
+def test_pinned_and_arriving_dumps_and_the_newest_stay(tmp_path: Path) -> None:
+    store = opened(tmp_path, count=1)
+    store.add(record(1, pinned=True))
+    store.add(record(2, capture="capturing"))
+    store.add(record(3))
+    store.add(record(4))
+
+    # The fourth has just arrived: it must not go because old ones are pinned.
+    assert ids(store.over_limit("b")) == ["b-3"]
+    assert ids(store.over_limit("b", keep=0)) == ["b-3", "b-4"]
+
+
+def test_size_counts_too_and_each_board_for_itself(tmp_path: Path) -> None:
+    store = opened(tmp_path, "b", "c", total_bytes=2500)
+    for number in (1, 2, 3):
+        store.add(record(number))
+        store.add(record(number, "c", raw_bytes=100))
+
+    assert ids(store.over_limit("b")) == ["b-1"]
+    assert store.over_limit("c") == []
+    assert ids(store.records()) == ["b-1", "c-1", "b-2", "c-2", "b-3", "c-3"]
+
+
+# Writing --------------------------------------------------------------------------------------------------
+
+
+def test_after_an_error_nothing_more_is_appended_so_that_there_is_no_hole(tmp_path: Path) -> None:
+    files = opened(tmp_path).files
+    keep(files, record(1), LINES[:2], PIECES[:2])
+    core = tmp_path / "b-1" / CORE_NAME
+    core.rename(core.with_name("away"))
+    core.mkdir()
+
+    with pytest.raises(OSError, match="Is a directory"):
+        files.append("b-1", LINES[2], PIECES[2], b"")
+    core.rmdir()
+    core.with_name("away").rename(core)
+    files.append("b-1", LINES[3], PIECES[3], b"")
+
+    assert core.read_bytes() == b"".join(PIECES[:2])
+    assert (tmp_path / "b-1" / RAW_NAME).read_bytes() == b"".join(LINES[:2])
+
+
+def test_a_folder_that_can_not_be_repaired_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    keep(store.files, record(1, capture="capturing", end_reason=None), LINES, PIECES)
+    # Where the new decoding is to be written there is a folder, which stands for a disk that takes nothing.
+    (tmp_path / "b-1" / "core.bin.part").mkdir()
+
+    found = opened(tmp_path).get("b-1")
+
+    assert found is not None
+    assert found.capture != "capturing"
+    assert (tmp_path / "b-1" / CORE_NAME).read_bytes() == CORE

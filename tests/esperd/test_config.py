@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import grp
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from esperd.cli import parser
+from esperd.config import Config, load_config
+from esperd.errors import EXIT_USAGE, ConfigurationError
+from esperd.settings import GIB, KIB, MIB, Limits
+from esperd.sizes import parse_size, size_text
+from esperd.storage.files import Access
+
+if TYPE_CHECKING:
+    import argparse
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    return tmp_path
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    return parser().parse_args([*words] if any("=" in word or ":" in word for word in words) else [*words, "b=ttyUSB0"])
+
+
+def load(text: str, *words: str) -> Config:
+    file = Path(os.environ["HOME"]) / "test.toml"
+    file.write_text(text, "utf-8")
+    return load_config(arguments("--config", str(file), *words))
+
+
+# Values ---------------------------------------------------------------------------------------------------
+
+
+def test_without_a_file_the_defaults_are_those_of_the_contract(home: Path) -> None:
+    config = load_config(arguments())
+
+    assert config.state_dir == home / ".local" / "state" / "esperd"
+    assert config.socket == home / "run" / "esperd" / "b.sock"
+    assert config.access == Access()
+    assert (config.boards[0].baud, config.boards[0].answer_coredump_prompt) == (115_200, True)
+    limits = config.limits
+    assert (limits.coredump_text_bytes, limits.coredump_lines, limits.coredump_idle_s) == (4 * MIB, 100_000, 10)
+    assert (limits.coredumps_kept, limits.coredumps_bytes, limits.free_disk_percent) == (50, GIB, 5)
+    assert (limits.journal_bytes, limits.journal_segment_bytes, limits.tail_bytes) == (GIB, 16 * MIB, 4 * MIB)
+    assert (limits.line_bytes, limits.clients) == (64 * KIB, 256)
+
+
+def test_flags_go_before_the_file_and_a_boards_own_table_before_the_rest() -> None:
+    text = """
+        baud = 9600
+        log_level = "debug"
+        answer_coredump_prompt = false
+        [limits]
+        coredump_lines = 7
+        tail_bytes = "8 MiB"
+        [boards.left]
+        baud = 74880
+        answer_coredump_prompt = true
+    """
+
+    config = load(text, "left=ttyUSB0", "right=ttyUSB1", "--coredump-lines", "9", "--log-level", "error")
+    boards = {board.argument.name: board for board in config.boards}
+    assert (boards["left"].baud, boards["right"].baud) == (74_880, 9600)
+    assert (boards["left"].answer_coredump_prompt, boards["right"].answer_coredump_prompt) == (True, False)
+    assert (config.limits.coredump_lines, config.limits.tail_bytes, config.log_level) == (9, 8 * MIB, "error")
+    assert load(text, "left=ttyUSB0", "--baud", "500000").boards[0].baud == 500_000
+
+
+def test_a_configured_board_needs_no_endpoint() -> None:
+    config = load('[boards.bench1]\nport = "/dev/ttyUSB7"', "bench1", "x=ttyUSB0")
+
+    assert config.boards[0].argument.name == "bench1"
+    assert config.boards[0].argument.endpoint.text == "/dev/ttyUSB7"
+
+
+def test_each_limit_is_a_flag_and_a_key() -> None:
+    for name in Limits.__struct_fields__:
+        value = getattr(Limits(), name)
+        flag = load_config(arguments(f"--{name.replace('_', '-')}", str(value), "b=ttyUSB0"))
+        assert flag.limits == load(f"[limits]\n{name} = {value}").limits == Limits()
+
+
+# Errors ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("badu = 9600", "badu is not a known key; did you mean baud? (known are baud, "),
+        ("[limits]\ncoredump_line = 5", "limits.coredump_line is not a known key; did you mean limits.coredump_lines?"),
+        ("[boards.b1]\nprot = 'x'", "boards.b1.prot is not a known key; did you mean boards.b1.port?"),
+        ("xyz = 1", "xyz is not a known key (known are baud, "),
+        ("baud = 5", "baud is 5; it must be an integer from 50 to 20,000,000"),
+        ("baud = 9600.5", "baud is 9600.5; it must be an integer"),
+        ("baud = true", "baud is true; it must be an integer"),
+        ("log_level = 'loud'", "log_level is 'loud'; it must be debug or error or info or warning"),
+        ("answer_coredump_prompt = 1", "answer_coredump_prompt is 1; it must be true or false"),
+        ("state_dir = 3", "state_dir is 3; it must be text"),
+        ("[boards.b1]\nbaud = 1", "boards.b1.baud is 1; it must be an integer from 50"),
+        ("[limits]\ncoredump_idle_s = 0", "limits.coredump_idle_s is 0; it must be a number from 0.1 to 3,600"),
+        ("[limits]\nfree_disk_percent = nan", "limits.free_disk_percent is nan; it must be a number from 0 to 90"),
+        ("[limits]\ntail_bytes = '4 MB'", "limits.tail_bytes is '4 MB'; it must be a size from 64 KiB to 1 GiB"),
+        ("[limits]\ntail_bytes = 1", "limits.tail_bytes is 1; it must be a size from 64 KiB to 1 GiB"),
+        ("[limits]\njournal_bytes = '1 MiB'", "limits.journal_bytes is '1 MiB'; it must be a size from 2 MiB"),
+        ("limits = 5", "limits is 5; it must be a table: [limits]"),
+        ("boards = []", "boards is []; it must be a table: [boards]"),
+        ("[boards]\nb1 = 'ttyUSB0'", "boards.b1 is 'ttyUSB0'; it must be a table: [boards.b1]"),
+        ("socket_group = 'no such group'", "socket_group: there is no group no such group"),
+    ],
+)
+def test_an_error_names_the_file_the_key_its_value_and_what_is_allowed(text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+
+    assert str(caught.value).startswith(f"{os.environ['HOME']}/test.toml: {message}"), caught.value
+    assert caught.value.exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--baud", "0"], "--baud is 0; it must be an integer from 50 to 20,000,000"),
+        (["--coredump-idle-s", "99999"], "--coredump-idle-s is 99999.0; it must be a number from 0.1 to 3,600"),
+        (["--tail-bytes", "1k"], "--tail-bytes is 1024; it must be a size from 64 KiB to 1 GiB"),
+        (["b=ttyUSB0", "b=ttyUSB1"], "two boards are named b"),
+        (["b=ftp://host"], "ftp"),
+        (["--config", "/nonexistent.toml"], "can't read the configuration file /nonexistent.toml: No such file"),
+        (["--state-dir", "/srv/\udcff"], "is not UTF-8"),
+    ],
+)
+def test_an_error_names_the_flag_and_what_is_allowed(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_config(arguments(*words))
+
+    assert message in str(caught.value)
+
+
+def test_what_is_no_toml_says_where() -> None:
+    with pytest.raises(ConfigurationError, match=r"test.toml is not valid TOML: .*line 2"):
+        load("baud = 9600\nbaud 9600")
+    Path(os.environ["HOME"], "latin1.toml").write_bytes(b"state_dir = '\xe9'")
+    with pytest.raises(ConfigurationError, match=r"latin1.toml is not valid TOML"):
+        load_config(arguments("--config", f"{os.environ['HOME']}/latin1.toml"))
+
+
+def test_an_endpoint_of_the_file_is_named_by_its_key() -> None:
+    with pytest.raises(ConfigurationError, match=r"boards.b1.port: "):
+        load("[boards.b1]\nport = 'ftp://host'", "b1", "x=ttyUSB0")
+
+
+# Places ---------------------------------------------------------------------------------------------------
+
+
+def test_a_persons_file_is_found_by_itself(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / ".config" / "esperd").mkdir(parents=True)
+    (home / ".config" / "esperd" / "esperd.toml").write_text("baud = 9600")
+    (home / "xdg" / "esperd").mkdir(parents=True)
+    (home / "xdg" / "esperd" / "esperd.toml").write_text("baud = 4800")
+
+    assert load_config(arguments()).boards[0].baud == 9600
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "xdg"))
+    assert load_config(arguments()).boards[0].baud == 4800
+    # By its specification a relative path there is to be ignored.
+    monkeypatch.setenv("XDG_CONFIG_HOME", "xdg")
+    assert load_config(arguments()).boards[0].baud == 9600
+
+
+def test_a_service_uses_the_directories_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/esperd:/var/lib/other")
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/esperd")
+
+    config = load_config(arguments())
+
+    assert (config.state_dir, config.socket) == (Path("/var/lib/esperd"), Path("/run/esperd/b.sock"))
+
+
+def test_paths_are_absolute_and_may_begin_at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+
+    config = load("state_dir = '~/state'\nsocket = 'here.sock'")
+
+    assert (config.state_dir, config.socket) == (home / "state", home / "here.sock")
+    assert load("runtime_dir = '~/r'").socket == home / "r" / "b.sock"
+    assert load("state_dir = '~/state'", "--state-dir", "/other", "b=ttyUSB0").state_dir == Path("/other")
+
+
+def test_without_a_runtime_directory_it_says_what_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+
+    with pytest.raises(ConfigurationError, match="XDG_RUNTIME_DIR is not set") as caught:
+        load_config(arguments())
+
+    assert caught.value.hint == "name one with --runtime-dir"
+
+
+def test_a_group_opens_files_and_folders_to_its_members() -> None:
+    group = grp.getgrgid(os.getegid())
+
+    access = load(f"socket_group = '{group.gr_name}'").access
+
+    assert (access.group, access.file_mode, access.directory_mode) == (group.gr_gid, 0o640, 0o2750)
+
+
+def test_a_group_that_the_user_is_no_member_of_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = next(group for group in grp.getgrall() if group.gr_gid not in {os.getegid(), *os.getgroups()})
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+
+    with pytest.raises(ConfigurationError, match="not a member of the group"):
+        load(f"socket_group = '{strange.gr_name}'")
+
+
+# Sizes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("4096", 4096), ("4k", 4 * KIB), ("4 MiB", 4 * MIB), (" 1.5 GIB ", GIB * 3 // 2), ("12 B", 12)],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "4 MB", "1e3", "9" * 400, "٣", "4 MiB each", "nan"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size(text)
+
+
+def test_sizes_are_said_in_whole_units() -> None:
+    assert [size_text(size) for size in (GIB, 16 * MIB, 64 * KIB, 1000)] == ["1 GiB", "16 MiB", "64 KiB", "1000"]
