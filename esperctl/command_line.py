@@ -42,6 +42,10 @@ COMMANDS: Final = {
 COREDUMP_COMMANDS: Final = {
     "list": Command("coredumps_list", "stored core dumps, newest last", "esperctl coredumps list --json"),
     "info": Command("coredumps_info", "everything known about one", "esperctl coredumps info bench1-17"),
+    "decode": Command(
+        "coredumps_decode", "decode one again, or a file", "esperctl coredumps decode bench1-17 --elf build/app.elf"
+    ),
+    "debug": Command("coredumps_debug", "start GDB on one", "esperctl coredumps debug bench1-17"),
     "export": Command(
         "coredumps_export", "copy one out", "esperctl coredumps export bench1-17 --format elf -o core.elf"
     ),
@@ -51,7 +55,16 @@ COREDUMP_COMMANDS: Final = {
     "rm": Command("coredumps_rm", "delete", "esperctl coredumps rm bench1-17 bench1-18"),
     "prune": Command("coredumps_prune", "apply retention now", "esperctl coredumps prune --keep 10"),
 }
-GROUPS: Final = {"coredumps": COREDUMP_COMMANDS}
+ELF_COMMANDS: Final = {
+    "list": Command("elf_list", "the ELF files that daemons have", "esperctl elf list"),
+    "add": Command("elf_add", "give ELF files to the daemons", "esperctl elf add build/"),
+    "rm": Command("elf_rm", "delete", "esperctl elf rm 1b43c5e7"),
+}
+GROUPS: Final = {"coredumps": COREDUMP_COMMANDS, "elf": ELF_COMMANDS}
+_GROUP_TEXTS: Final = {
+    "coredumps": "The core dumps that esperd stored.",
+    "elf": "The ELF files that core dumps are decoded with.",
+}
 _ALIASES: Final = {"list": "boards", "monitor": "attach"}
 
 
@@ -115,11 +128,12 @@ def _command_lines(commands: dict[str, Command]) -> str:
 
 
 def _top_parser() -> Parser:
+    groups = "\n".join(f"  {name:<10} {', '.join(commands)}" for name, commands in GROUPS.items())
     aliases = ", ".join(f"{alias} = {name}" for alias, name in _ALIASES.items())
     parser = Parser(
         "esperctl",
         "Watches and drives the ESP32 boards that esperd owns.\n\ncommands:\n"
-        f"{_command_lines(COMMANDS)}\n  {'coredumps':<10} {', '.join(COREDUMP_COMMANDS)}\n  ({aliases})",
+        f"{_command_lines(COMMANDS)}\n{groups}\n  ({aliases})",
         usage="esperctl [OPTIONS] COMMAND …",
         epilog="example:\n  esperctl logs bench1 -f\n\n`esperctl COMMAND --help` explains each.",
     )
@@ -134,7 +148,7 @@ def _group_parser(name: str) -> Parser:
     lines = "\n".join(f"  {action:<10} {command.summary}" for action, command in commands.items())
     parser = Parser(
         f"esperctl {name}",
-        f"The core dumps that esperd stored.\n\ncommands:\n{lines}",
+        f"{_GROUP_TEXTS[name]}\n\ncommands:\n{lines}",
         usage=f"esperctl {name} [OPTIONS] COMMAND …",
         epilog=f"example:\n  {commands['list'].example}\n\n`esperctl {name} COMMAND --help` explains each.",
     )

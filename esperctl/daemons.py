@@ -194,10 +194,14 @@ class Daemons:
         candidates: list[tuple[Client, CoredumpDetails]] = []
         for daemon in self.found:
             try:
-                candidates.append((daemon.client, daemon.client.request(CoredumpInfo(coredump_id), CoredumpDetails)))
+                details = daemon.client.request(CoredumpInfo(coredump_id), CoredumpDetails)
             except RequestError as error:
                 if error.code != "unknown_coredump":
                     raise
+                continue
+            # A dump whose board nobody runs is known to each daemon of its state directory; any of them will do.
+            if all(details.record.raw_path != known.record.raw_path for _, known in candidates):
+                candidates.append((daemon.client, details))
         if len(candidates) == 1:
             return candidates[0]
         if not candidates:

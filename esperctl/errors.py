@@ -25,6 +25,7 @@ _EXIT_CODES: Final = {
     "bad_request": EXIT_USAGE,
     "unknown_board": EXIT_UNKNOWN,
     "unknown_coredump": EXIT_UNKNOWN,
+    "unknown_elf": EXIT_UNKNOWN,
     "permission": EXIT_UNKNOWN,
     "absent": EXIT_ABSENT,
     "busy": EXIT_BUSY,

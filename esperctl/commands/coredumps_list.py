@@ -33,14 +33,20 @@ def run(arguments: Arguments, output: Output) -> int:
 
 
 def _records(daemons: Daemons, board: str | None) -> list[CoredumpRecord]:
-    if board is not None:
+    if board is not None and any(board == known.board for daemon in daemons.found for known in daemon.boards):
         found = daemons.board(board)
-        return found.client.request(ListCoredumps(found.record.board), Coredumps).coredumps
-    records = [
-        record for daemon in daemons.found for record in daemon.client.request(ListCoredumps(), Coredumps).coredumps
-    ]
+        return found.client.request(ListCoredumps(board), Coredumps).coredumps
+    # A dump whose board no daemon runs is listed by each daemon of its state directory.
+    records = {
+        record.raw_path: record
+        for daemon in daemons.found
+        for record in daemon.client.request(ListCoredumps(), Coredumps).coredumps
+        if board in (None, record.board)
+    }
+    if board is not None and not records:
+        daemons.board(board)  # for its error: nobody knows the name
     # RFC 3339 in UTC sorts as text; equal times keep the daemon's order.
-    return sorted(records, key=lambda record: record.started_at)
+    return sorted(records.values(), key=lambda record: record.started_at)
 
 
 def _row(record: CoredumpRecord) -> tuple[str, ...]:

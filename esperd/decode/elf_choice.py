@@ -42,7 +42,9 @@ def choose_by_sha256(wanted: str, elfs: Iterable[KnownElf]) -> KnownElf:
         return found[0]
     if not found:
         raise NoElfError(
-            "no_elf", f"no ELF file is known whose SHA-256 begins with {wanted}; `esperctl elf add PATH` adds it", wanted
+            "no_elf",
+            f"no ELF file is known whose SHA-256 begins with {wanted}; `esperctl elf add PATH` adds it",
+            wanted,
         )
     raise _ambiguous(f"the SHA-256 of {len(found)} ELF files begins with {wanted}", found, wanted)
 

@@ -8,9 +8,7 @@ on being the only one, and what another one added is found at the next look. All
 import contextlib
 import hashlib
 import os
-import shutil
-import struct
-from collections.abc import Iterator
+import re
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -18,18 +16,30 @@ import msgspec
 
 from esper_protocol.records import ElfRecord
 from esperd.clock import rfc3339, wall_ns
-from esperd.decode.elf_description import ElfDescription, describe_elf
-from esperd.decode.program import ProgramError
+from esperd.decode.elf_description import describe_elf
 from esperd.decode.request import KnownElf
 from esperd.errors import CommandError
-from esperd.storage.files import TEMPORARY_SUFFIX, make_directory, replace_file, sync_directory
+from esperd.storage.files import TEMPORARY_SUFFIX, Access, make_directory, replace_file, sync_directory
 
-MAX_PART_BYTES: Final = 512 * 1024
 MIN_PREFIX_DIGITS: Final = 4
-_SHA256_DIGITS: Final = 64
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 _ELF_SUFFIX: Final = ".elf"
 _RECORD_SUFFIX: Final = ".json"
-_COPY_BYTES: Final = 1024 * 1024
+
+
+def is_sha256(text: str) -> bool:
+    """Whether *text* is a whole SHA-256 sum, and so may be part of a file's name."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class ElfStore:
@@ -37,17 +47,15 @@ class ElfStore:
 
     Args:
         directory: Holds the files.
+        access: Of what is made.
         limit_bytes: What all of them together may have.
         builtin: Files that are known without being stored.
     """
 
-    def __init__(
-        self, directory: Path, limit_bytes: int, file_mode: int, directory_mode: int, builtin: tuple[Path, ...] = ()
-    ) -> None:
+    def __init__(self, directory: Path, limit_bytes: int, access: Access, builtin: tuple[Path, ...] = ()) -> None:
         self.directory = directory
         self.limit_bytes = limit_bytes
-        self._file_mode = file_mode
-        self._directory_mode = directory_mode
+        self._access = access
         self._builtin = builtin
         self._builtin_elfs: list[KnownElf] | None = None
 
@@ -111,7 +119,7 @@ class ElfStore:
     def _describe_builtin(self) -> list[KnownElf]:
         if self._builtin_elfs is None:
             self._builtin_elfs = [
-                KnownElf(path=str(path), sha256=_sha256_of(path), machine=describe_elf(path).machine)
+                KnownElf(path=str(path), sha256=sha256_of(path), machine=describe_elf(path).machine)
                 for path in self._builtin
             ]
         return self._builtin_elfs
@@ -124,7 +132,7 @@ class ElfStore:
         Raises:
             OSError: the folder can't be made or read.
         """
-        make_directory(self.directory, self._directory_mode)
+        make_directory(self.directory, self._access)
         removed = 0
         for leftover in self.directory.glob(f"*{TEMPORARY_SUFFIX}"):
             if not Path(f"/proc/{leftover.name.split('.')[1]}").exists():
@@ -132,31 +140,11 @@ class ElfStore:
                 removed += 1
         return removed
 
-    def add_file(self, path: Path) -> ElfRecord | None:
-        """Copies a file into the store; None when it is stored already.
-
-        Raises:
-            ProgramError: it is no program for an ESP chip, or changes while it is read.
-            CommandError: ``limit``.
-            OSError: it can't be read, or the store not be written.
-        """
-        describe_elf(path)
-        sha256 = _sha256_of(path)
-        if self.get(sha256) is not None:
-            self.note_use(sha256)
-            return None
-        with Upload(self, sha256, path.stat().st_size, str(path)) as upload, path.open("rb") as file:
-            record: ElfRecord | None = None
-            while data := file.read(_COPY_BYTES):
-                record = upload.write(data)
-        if record is None:
-            raise ProgramError(f"{path} changed while it was read")
-        return record
-
-    def note_use(self, sha256: str) -> None:
-        """Remembers that a file was of use just now."""
-        with contextlib.suppress(OSError):
-            os.utime(self.path(sha256))
+    def note_use(self, path: Path) -> None:
+        """Remembers that a file was of use just now; one that is not of the store is left alone."""
+        if path.parent == self.directory:
+            with contextlib.suppress(OSError):
+                os.utime(path)
 
     def remove(self, sha256: str) -> None:
         """Deletes a file. The record first: without it the rest is nothing."""
@@ -171,8 +159,8 @@ class ElfStore:
             CommandError: ``bad_request``: it has another SHA-256.
             OSError: the store can't be written.
         """
-        description: ElfDescription = describe_elf(temporary)
-        if (actual := _sha256_of(temporary)) != sha256:
+        description = describe_elf(temporary)
+        if (actual := sha256_of(temporary)) != sha256:
             raise CommandError("bad_request", f"{origin}: its SHA-256 is {actual}, not {sha256}", "add it again")
         size_bytes = temporary.stat().st_size
         self._make_room(size_bytes)
@@ -186,10 +174,12 @@ class ElfStore:
             project=description.project,
             version=description.version,
         )
+        # Not used yet: the time of its last use is that of its modification.
+        os.utime(temporary, ns=(0, 0))
         temporary.replace(self.path(sha256))
         # Durable before the record that says that it is there.
         sync_directory(self.directory)
-        replace_file(self.directory / f"{sha256}{_RECORD_SUFFIX}", msgspec.json.encode(record), self._file_mode)
+        replace_file(self.directory / f"{sha256}{_RECORD_SUFFIX}", msgspec.json.encode(record), self._access.file_mode)
         return record
 
     def check_size(self, size_bytes: int, origin: str) -> None:
@@ -207,12 +197,16 @@ class ElfStore:
                 "raise limits.elf_store_bytes",
             )
 
-    def temporary(self, sha256: str, descriptor_of: object) -> tuple[Path, BinaryIO]:
-        """A new file for something that arrives; its name says which daemon's it is."""
-        make_directory(self.directory, self._directory_mode)
-        path = self.directory / f"{sha256}.{os.getpid()}.{id(descriptor_of):x}{TEMPORARY_SUFFIX}"
+    def open_temporary(self, sha256: str, number: int) -> tuple[Path, BinaryIO]:
+        """A new file for something that arrives; its name says which daemon's it is.
+
+        Raises:
+            OSError: it can't be made.
+        """
+        make_directory(self.directory, self._access)
+        path = self.directory / f"{sha256}.{os.getpid()}.{number}{TEMPORARY_SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-        return path, os.fdopen(os.open(path, flags, self._file_mode), "wb", buffering=0)
+        return path, os.fdopen(os.open(path, flags, self._access.file_mode), "wb", buffering=0)
 
     def _make_room(self, size_bytes: int) -> None:
         records = sorted(self.records(), key=lambda record: record.used_at or record.added_at)

@@ -1,7 +1,7 @@
 """What a decoder process is asked, and what it answers: one JSON document each, a line on its standard streams.
 
-Whatever decodes, ours or another program, reads a ``DecodeRequest`` from standard input and writes a ``DecodeAnswer`` to
-standard output. Fields that one side does not know are ignored by it.
+Whatever decodes, ours or another program, reads a ``DecodeRequest`` from standard input and writes a ``DecodeAnswer``
+to standard output. Fields that one side does not know are ignored by it.
 """
 
 from typing import Final
@@ -32,10 +32,10 @@ class DecodeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One decode.
 
     ``elf`` is the program to decode with. Without it, one of ``elfs`` is chosen by the SHA-256 in the dump or else
-    ``app_sha256``, which is what the log said; with ``needs_elf`` it is an error when none is the right one. ``rom`` is
-    the chip's ROM as an ELF file. ``work_dir`` is an empty folder for temporary files, which the caller removes. ``gdb``
-    names a GDB for each machine, where it is not to be looked for. With ``watch_stdin`` the process and its children
-    are killed when standard input is closed.
+    ``app_sha256``, which is what the log said; with ``needs_elf`` it is an error when none is the right one. ``rom``
+    is the chip's ROM as an ELF file. ``work_dir`` is an empty folder for temporary files, which the caller removes.
+    ``gdb`` names a GDB for each machine, where it is not to be looked for. With ``watch_stdin`` the process and its
+    children are killed when standard input is closed.
     """
 
     dump: str

@@ -1,8 +1,8 @@
-"""The decoder process: ``python -m esperd.decode.worker``. One request on standard input, one answer on standard output.
+"""The decoder process, ``python -m esperd.decode.worker``: a request on standard input, an answer on standard output.
 
-It decodes what strangers wrote, so it may be killed at any moment, and takes no more memory, processor time and priority
-than the request allows. Whatever happens, it answers with one JSON document or dies without a word; it prints no
-traceback.
+It decodes what strangers wrote, so it may be killed at any moment, and takes no more memory, processor time and
+priority than the request allows. Whatever happens, it answers with one JSON document or dies without a word; it prints
+no traceback.
 """
 
 import dataclasses
@@ -75,10 +75,12 @@ def _confine(request: DecodeRequest) -> None:
 
 
 def _die_with_stdin() -> None:
-    """Has the kernel kill us and our children when the other end of standard input is closed, as a killed parent's is.
+    """Has the kernel kill us and our children when the other end of standard input closes, as a killed parent's does.
 
     PR_SET_PDEATHSIG is no good here: the "parent" that it watches is the thread that started us, and the daemon starts
-    processes from threads that live for seconds. It is also lost to children, such as a GDB. Source: prctl(2), fcntl(2).
+    processes from threads that live for seconds; and children, such as a GDB, do not inherit it.
+
+    Source: prctl(2), PR_SET_PDEATHSIG; fcntl(2), F_SETSIG and F_SETOWN.
     """
     group_or_self = -os.getpgrp() if os.getpgrp() == os.getpid() else os.getpid()
     fcntl.fcntl(0, _F_SETSIG, signal.SIGKILL)
@@ -103,7 +105,8 @@ def _answer(request: DecodeRequest) -> DecodeAnswer:
     except NoElfError as error:
         return _problem(error.code, str(error), error.app_sha256)
     except DecodeError as error:
-        return _problem(error.code, str(error))
+        hint = "; --force decodes it all the same" if error.code == "elf_mismatch" else ""
+        return _problem(error.code, str(error) + hint)
     except OSError as error:
         return _problem("unreadable", f"{error.filename or request.dump} can't be read: {error.strerror}")
     except MemoryError:

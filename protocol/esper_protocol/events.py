@@ -220,9 +220,13 @@ class CoredumpEnded(msgspec.Struct, frozen=True, array_like=True, tag="coredump_
 
 
 class DecodeQueued(msgspec.Struct, frozen=True, array_like=True, tag="decode_queued"):
-    """A decode job waits; ``target`` is a core dump's id or ``panic:SEQ``."""
+    """A decode job waits; ``target`` is a core dump's id or ``panic:SEQ``.
+
+    ``job`` numbers the jobs of one run of the daemon: each ends in exactly one event with its number.
+    """
 
     target: str
+    job: int = 0
 
 
 class DecodeStarted(msgspec.Struct, frozen=True, array_like=True, tag="decode_started"):
@@ -230,6 +234,7 @@ class DecodeStarted(msgspec.Struct, frozen=True, array_like=True, tag="decode_st
 
     target: str
     backend: str
+    job: int = 0
 
 
 class DecodeFinished(msgspec.Struct, frozen=True, array_like=True, tag="decode_finished"):
@@ -240,6 +245,7 @@ class DecodeFinished(msgspec.Struct, frozen=True, array_like=True, tag="decode_f
     seconds: float
     report_path: str
     report: str | None = None
+    job: int = 0
 
 
 class DecodeFailed(msgspec.Struct, frozen=True, array_like=True, tag="decode_failed"):
@@ -248,6 +254,7 @@ class DecodeFailed(msgspec.Struct, frozen=True, array_like=True, tag="decode_fai
     target: str
     backend: str
     error: str
+    job: int = 0
 
 
 class DecodeTimedOut(msgspec.Struct, frozen=True, array_like=True, tag="decode_timed_out"):
@@ -256,6 +263,7 @@ class DecodeTimedOut(msgspec.Struct, frozen=True, array_like=True, tag="decode_t
     target: str
     backend: str
     timeout_s: float
+    job: int = 0
 
 
 class DecodeCancelled(msgspec.Struct, frozen=True, array_like=True, tag="decode_cancelled"):
@@ -263,6 +271,7 @@ class DecodeCancelled(msgspec.Struct, frozen=True, array_like=True, tag="decode_
 
     target: str
     reason: str
+    job: int = 0
 
 
 class GdbStub(msgspec.Struct, frozen=True, array_like=True, tag="gdb_stub"):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from esper_protocol.events import Event, UnknownBody
-from esper_protocol.records import BoardRecord, CoredumpRecord, DaemonRecord
+from esper_protocol.records import BoardRecord, CoredumpRecord, DaemonRecord, ElfRecord
 
 ErrorCode = Literal[
     "bad_request",
@@ -24,6 +24,7 @@ ErrorCode = Literal[
     "limit",
     "failed",
     "timed_out",
+    "unknown_elf",
 ]
 
 # Handshake ---------------------------------------------------------------------------------------------
@@ -164,6 +165,53 @@ class PruneCoredumps(msgspec.Struct, frozen=True, array_like=True, tag="prune_co
     keep: int | None = None
 
 
+class DecodeCoredump(msgspec.Struct, frozen=True, array_like=True, tag="decode_coredump"):
+    """Queues a decode of a stored dump, in place of one that waits or runs. Answer: DecodeJob; events say how it goes.
+
+    ``backend`` is ``auto``, ``native`` or ``esp-coredump``, and more where the daemon has more. ``elf_sha256`` names a
+    stored ELF file, or (null) the daemon looks for the one that the dump was made by.
+    ``timeout_s`` lowers the configured deadline; ``force`` takes an ELF file that is not the dump's.
+    """
+
+    id: str
+    backend: str = "auto"
+    elf_sha256: str | None = None
+    timeout_s: float | None = None
+    force: bool = False
+    locals: bool = False
+
+
+class CancelDecode(msgspec.Struct, frozen=True, array_like=True, tag="cancel_decode"):
+    """Stops the decode of a dump, whether it waits or runs. Answer: Done, or ``failed`` if there is none."""
+
+    id: str
+
+
+class AddElf(msgspec.Struct, frozen=True, array_like=True, tag="add_elf"):
+    """Offers an ELF file. Answer: ElfStored; without a record the daemon does not have it, and waits for its parts."""
+
+    sha256: str
+    size_bytes: int
+    path: str
+
+
+class AddElfPart(msgspec.Struct, frozen=True, array_like=True, tag="add_elf_part"):
+    """The next part of the file that this client offered last. Answer: ElfStored, with a record after the last part."""
+
+    offset: int
+    data: bytes
+
+
+class ListElfs(msgspec.Struct, frozen=True, array_like=True, tag="list_elfs"):
+    """Answer: Elfs."""
+
+
+class RemoveElf(msgspec.Struct, frozen=True, array_like=True, tag="remove_elf"):
+    """Deletes a stored ELF file, named by the first digits of its SHA-256. Answer: ElfStored with its record."""
+
+    sha256: str
+
+
 RequestBody: TypeAlias = (
     ListBoards
     | Subscribe
@@ -181,6 +229,12 @@ RequestBody: TypeAlias = (
     | PinCoredump
     | RemoveCoredump
     | PruneCoredumps
+    | DecodeCoredump
+    | CancelDecode
+    | AddElf
+    | AddElfPart
+    | ListElfs
+    | RemoveElf
 )
 
 
@@ -256,7 +310,29 @@ class Removed(msgspec.Struct, frozen=True, array_like=True, tag="removed"):
     ids: list[str]
 
 
-Result: TypeAlias = Done | Boards | Subscribed | Coredumps | CoredumpDetails | FileData | Removed
+class DecodeJob(msgspec.Struct, frozen=True, array_like=True, tag="decode_job"):
+    """The number of a job that was queued, which the events about it carry."""
+
+    job: int
+
+
+class ElfStored(msgspec.Struct, frozen=True, array_like=True, tag="elf_stored"):
+    """An ELF file that is in the store (null: not yet), and the core dumps that are decoded now because it came."""
+
+    elf: ElfRecord | None
+    decoding: list[str] = []
+
+
+class Elfs(msgspec.Struct, frozen=True, array_like=True, tag="elfs"):
+    """Stored ELF files, oldest first, and how large all of them may be together."""
+
+    elfs: list[ElfRecord]
+    limit_bytes: int
+
+
+Result: TypeAlias = (
+    Done | Boards | Subscribed | Coredumps | CoredumpDetails | FileData | Removed | DecodeJob | ElfStored | Elfs
+)
 
 
 class Response(msgspec.Struct, frozen=True, array_like=True, tag="response"):

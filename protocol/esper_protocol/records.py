@@ -10,6 +10,7 @@ import msgspec
 from esper_protocol.events import CaptureEndReason, CaptureState, ChecksumVerdict, PanicCause, Telemetry
 
 BoardState = Literal["connected", "absent", "released"]
+Machine = Literal["xtensa", "riscv"]
 DecodeState = Literal[
     "none",
     "queued",
@@ -122,3 +123,17 @@ class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str
     log_path: str
     fault_log_path: str
+
+
+class ElfRecord(msgspec.Struct, kw_only=True):
+    """One ELF file of the store. ``path`` is where it was when it was added; ``used_at`` is its last decode."""
+
+    sha256: str
+    name: str
+    path: str
+    size_bytes: int
+    added_at: str
+    used_at: str | None = None
+    machine: Machine
+    project: str | None = None
+    version: str | None = None

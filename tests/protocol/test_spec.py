@@ -31,6 +31,7 @@ SETS: Final = {
     "BoardState": records.BoardState,
     "DecodeState": records.DecodeState,
     "ElfMatch": get_args(msgspec.structs.fields(records.DecodeRecord)[3].type)[0],
+    "Machine": records.Machine,
 }
 SECTIONS: Final[dict[str, list[StructType]]] = {
     "4 Messages": [messages.Request, messages.Response, messages.ErrorResponse, messages.HistoryEnd, events.Event],
@@ -44,6 +45,7 @@ SECTIONS: Final[dict[str, list[StructType]]] = {
         records.CoredumpRecord,
         records.DecodeRecord,
         records.DaemonRecord,
+        records.ElfRecord,
     ],
 }
 _UNIONS: Final = {

@@ -1,6 +1,5 @@
 """Debugging information entries: one node of a unit's tree each, decoded when somebody asks for it."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from esperd.decode.program import constants as dw
@@ -9,16 +8,24 @@ from esperd.decode.program.forms import Value
 from esperd.decode.program.limits import MAX_ORIGIN_HOPS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from esperd.decode.program.units import Unit
 
 
 class Die:
     """A node; ``offset`` is in .debug_info, ``end`` after its attributes, attributes are ``{name: (form, value)}``."""
 
-    __slots__ = ("attributes", "end", "has_children", "offset", "tag", "unit")
+    __slots__ = ("attributes", "end", "has_children", "offset", "parts", "tag", "unit")
 
     def __init__(
-        self, unit: "Unit", offset: int, end: int, tag: int, has_children: bool, attributes: dict[int, tuple[int, Value]]
+        self,
+        unit: "Unit",
+        offset: int,
+        end: int,
+        tag: int,
+        has_children: bool,
+        attributes: dict[int, tuple[int, Value]],
     ) -> None:
         self.unit = unit
         self.offset = offset
@@ -26,6 +33,8 @@ class Die:
         self.tag = tag
         self.has_children = has_children
         self.attributes = attributes
+        #: The children of a type, once somebody has read them.
+        self.parts: list[Die] | None = None
 
     def has(self, attribute: int) -> bool:
         """Whether the DIE itself has the attribute."""
@@ -40,18 +49,6 @@ class Die:
         entry = self.attributes.get(attribute)
         return entry[1] if entry is not None and isinstance(entry[1], int) else None
 
-    def signed_number(self, attribute: int) -> int | None:
-        """The attribute's value; data forms, which do not tell, are taken for two's complement."""
-        entry = self.attributes.get(attribute)
-        if entry is None or not isinstance(entry[1], int):
-            return None
-        form, value = entry
-        sizes = {dw.FORM_DATA1: 8, dw.FORM_DATA2: 16, dw.FORM_DATA4: 32, dw.FORM_DATA8: 64}
-        bits = sizes.get(form)
-        if bits is not None and value >> (bits - 1):
-            return value - (1 << bits)
-        return value
-
     def block(self, attribute: int) -> bytes | None:
         """The attribute's value where it is a block or an expression."""
         entry = self.attributes.get(attribute)
@@ -59,10 +56,9 @@ class Die:
 
     def address(self, attribute: int) -> int | None:
         """The attribute's value where it is an address (and not an offset from one)."""
-        entry = self.attributes.get(attribute)
-        if entry is None or not isinstance(entry[1], int):
+        form, value = self.attributes.get(attribute, (0, None))
+        if not isinstance(value, int):
             return None
-        form, value = entry
         if form == dw.FORM_ADDR:
             return value
         return self.unit.address_at(value) if form in dw.ADDRX_FORMS else None

@@ -12,8 +12,9 @@ import struct
 import zlib
 from bisect import bisect_right
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
 from esperd.decode.program.errors import DamagedProgramError, ProgramError
 from esperd.decode.program.limits import MAX_SECTION_BYTES, MAX_SECTIONS
@@ -66,13 +67,14 @@ class Section:
 class ElfFile:
     """An open ELF file; owns its file descriptor until `close`."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BufferedReader) -> None:
         self.path = path
         self._file = file
         status = os.fstat(file.fileno())
         self._identity = (status.st_size, status.st_mtime_ns)
         self._contents: dict[int, bytes] = {}
-        self.machine, self.entry, self.sections = self._read_headers(status.st_size)
+        machine, self.entry, self.sections = self._read_headers(status.st_size)
+        self.machine: Machine = machine
         self._by_name = {section.name: section for section in reversed(self.sections)}
         loaded = [section for section in self.sections if section.is_loaded and section.size]
         self._loaded = sorted(loaded, key=lambda section: section.address)

@@ -21,7 +21,7 @@ _ANONYMOUS_NAMESPACE: Final = "(anonymous namespace)"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A function, out of line or inlined, at a program counter; ``blocks`` are its lexical blocks there, outermost first."""
+    """A function, out of line or inlined, at a program counter, and its lexical blocks there, outermost first."""
 
     die: Die
     entry_pc: int
@@ -99,21 +99,21 @@ def _offsets_of_functions(unit: Unit, *, is_thorough: bool) -> list[int]:
 def scopes_at(function: Die, entry_pc: int, pc: int) -> list[Scope]:
     """The function and the inlined ones that hold *pc*, outermost first."""
     scopes = [Scope(function, entry_pc, [])]
-    die: Die | None = function
+    die = function
     for _ in range(MAX_SCOPE_DEPTH):
-        if die is None:
+        inner = next(_children_at(die, pc, 0), None)
+        if inner is None:
             break
-        die = next(_children_at(die, pc, 0), None)
-        if die is None:
-            break
+        die = inner
         if die.tag == dw.TAG_INLINED_SUBROUTINE:
-            scopes.append(Scope(die, _entry_of(die), []))
+            scopes.append(Scope(die, entry_of(die), []))
         else:
             scopes[-1].blocks.append(die)
     return scopes
 
 
-def _entry_of(die: Die) -> int:
+def entry_of(die: Die) -> int:
+    """The first address of a function or a block: DW_AT_low_pc, DW_AT_entry_pc, or the lowest of its ranges."""
     low = die.address(dw.AT_LOW_PC)
     if low:
         return low
@@ -124,7 +124,7 @@ def _entry_of(die: Die) -> int:
 
 
 def _children_at(die: Die, pc: int, depth: int) -> Iterator[Die]:
-    """Blocks and inlined functions below *die* that hold *pc*; blocks without addresses belong to what is around them."""
+    """Blocks and inlined functions below *die* that hold *pc*; those without addresses count as what is around them."""
     for child in die.children():
         if child.tag != dw.TAG_INLINED_SUBROUTINE and child.tag not in _BLOCKS:
             continue
@@ -150,24 +150,29 @@ def function_name(die: Die) -> str | None:
 
 def enclosing_names(target: Die) -> list[str]:
     """The names of the namespaces and classes around *target*, outermost first."""
-    unit = target.unit
-    names: list[str] = []
-    die = unit.root
-    for _ in range(MAX_SCOPE_DEPTH):
-        inner = _child_around(die, target.offset)
-        if inner is None or inner.offset == target.offset:
-            break
-        die = inner
-        if die.tag in _NAMED_SCOPES:
-            names.append(die.name() or _ANONYMOUS_NAMESPACE)
-    return names
+    known = target.unit.enclosing_names.get(target.offset)
+    if known is None:
+        known = target.unit.enclosing_names[target.offset] = _read_enclosing_names(target)
+    return known
 
 
-def _child_around(die: Die, offset: int) -> Die | None:
-    """The child of *die* that is at *offset* or has it below."""
-    last: Die | None = None
-    for child in die.children():
-        if child.offset > offset:
-            break
-        last = child
-    return last
+def _read_enclosing_names(target: Die) -> list[str]:
+    unit, data = target.unit, target.unit.data
+    position = unit.first_die
+    around: list[int] = []
+    while position < target.offset:
+        start = position
+        code, position = read_uleb(data, position)
+        if not code:
+            del around[-1:]
+            continue
+        abbreviation = unit.abbreviation(code)
+        sibling = unit.sibling(abbreviation, position)
+        if sibling is not None and sibling <= target.offset:
+            position = sibling
+            continue
+        position = skip(data, position, abbreviation.plan)
+        if abbreviation.has_children:
+            around.append(start)
+    scopes = [unit.die_at(offset) for offset in around[:MAX_SCOPE_DEPTH]]
+    return [scope.name() or _ANONYMOUS_NAMESPACE for scope in scopes if scope.tag in _NAMED_SCOPES]

@@ -19,12 +19,22 @@ MAX_TYPE_HOPS: Final = 64
 MAX_TYPE_PARTS: Final = 16_384
 #: Ranges and location list entries of one DIE; the longest seen in ESP-IDF images has under 300.
 MAX_LIST_ENTRIES: Final = 16_384
+#: Entries of all range lists of one unit; they are read once, and lists of a compiler do not share entries.
+MAX_RANGE_ENTRIES_OF_UNIT: Final = 1_000_000
+#: Entries of all abbreviation tables; 200 units of C have 40 000, an ESPHome image up to a million.
+MAX_ABBREVIATIONS: Final = 4_000_000
+#: A line program; the longest in ESP-IDF images has 100 kB, one of heavily inlined C++ about 1 MB.
+MAX_LINE_PROGRAM_BYTES: Final = 4 * 1024 * 1024
+#: A name; C++ templates reach a few kilobytes.
+MAX_STRING_BYTES: Final = 64 * 1024
 #: Operators that one expression may execute; only a loop (DW_OP_skip, DW_OP_bra) executes more than it has.
 MAX_OPERATIONS: Final = 10_000
 #: Entries of an expression's stack; compilers use under ten.
 MAX_EXPRESSION_STACK: Final = 256
 #: Expressions that need the value of another one (entry values of callers, frame bases, called procedures).
 MAX_EXPRESSION_NESTING: Final = 32
+#: Expressions evaluated for the variables of one frame: each may ask for several others, which multiplies.
+MAX_EXPRESSIONS_OF_FRAME: Final = 4096
 #: Functions looked at for one question about tail calls; the answer is "ambiguous" long before.
 MAX_TAIL_CALL_SEARCH: Final = 256
 #: Saved rule sets (DW_CFA_remember_state); GCC nests one or two.

@@ -11,6 +11,7 @@ from typing import Final
 from esperd.decode.program import constants as dw
 from esperd.decode.program.errors import DamagedProgramError
 from esperd.decode.program.forms import Value, read_form
+from esperd.decode.program.limits import MAX_LINE_PROGRAM_BYTES
 from esperd.decode.program.reading import read_string, read_uleb
 from esperd.decode.program.units import Unit
 
@@ -51,13 +52,20 @@ def read_line_header(unit: Unit, offset: int) -> LineHeader:
     position += 2 if version >= 4 else 1  # operations per instruction are new in version 4; only VLIW has several
     is_stmt, line_base, line_range, opcode_base = struct.unpack_from("<BbBB", data, position)
     position += 4
-    if line_range == 0 or opcode_base == 0 or program > end:
+    if line_range == 0 or opcode_base == 0 or program > end or end - program > MAX_LINE_PROGRAM_BYTES:
         raise DamagedProgramError(f"the line table at {offset:#x} has a damaged header")
     operand_counts = data[position : position + opcode_base - 1]
     position += opcode_base - 1
     files = _Names(unit, data, end).read(version, position)
     return LineHeader(
-        (program, end), minimum_instruction_length, is_stmt != 0, line_base, line_range, opcode_base, operand_counts, files
+        (program, end),
+        minimum_instruction_length,
+        is_stmt != 0,
+        line_base,
+        line_range,
+        opcode_base,
+        operand_counts,
+        files,
     )
 
 

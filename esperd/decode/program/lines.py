@@ -19,15 +19,15 @@ from esperd.decode.program.line_headers import LineHeader, read_line_header
 from esperd.decode.program.reading import U16, U32, read_sleb, read_uleb
 from esperd.decode.program.units import Unit
 
-(_COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _SET_COLUMN, _NEGATE_STMT, _BLOCK, _CONST_ADD_PC, _FIXED_ADVANCE_PC) = range(
-    1, 10
+(_COPY, _ADVANCE_PC, _ADVANCE_LINE, _SET_FILE, _SET_COLUMN, _NEGATE_STMT, _BLOCK, _CONST_ADD_PC, _FIXED_ADVANCE_PC) = (
+    range(1, 10)
 )
 _END_SEQUENCE, _SET_ADDRESS, _SET_DISCRIMINATOR = 1, 2, 4
 _ADDRESS_MASK: Final = 0xFFFFFFFF
 
 
 class Row(NamedTuple):
-    """Where an address range of the program comes from; ``is_exact`` when a statement starts at the address asked for."""
+    """Where an address comes from; ``is_exact`` when a statement starts at the address asked for."""
 
     file: str | None
     line: int
@@ -125,7 +125,7 @@ class _Recorder:
         self._last_line, self._last_file, self._statement_at = 0, -1, -1
 
 
-def _run(data: bytes, header: LineHeader, recorder: _Recorder) -> None:  # noqa: C901, PLR0912, PLR0915 - the hot loop
+def _run(data: bytes, header: LineHeader, recorder: _Recorder) -> None:
     # One function on purpose: a unit has thousands of opcodes, and calls would cost more than their work.
     position, end = header.program
     opcode_base, line_base, line_range = header.opcode_base, header.line_base, header.line_range

@@ -11,7 +11,7 @@ from typing import Final
 from esperd.decode.program import constants as dw
 from esperd.decode.program.dies import Die
 from esperd.decode.program.errors import DamagedProgramError
-from esperd.decode.program.limits import MAX_LIST_ENTRIES
+from esperd.decode.program.limits import MAX_LIST_ENTRIES, MAX_RANGE_ENTRIES_OF_UNIT
 from esperd.decode.program.reading import U32, read_uleb
 from esperd.decode.program.units import DebugInfo, Unit
 
@@ -30,15 +30,23 @@ def die_ranges(die: Die) -> list[Range]:
         if high is None:
             high = low + (die.number(dw.AT_HIGH_PC) or 0)
         return [(low, high)] if 0 < low < high else []
-    entry = die.attributes.get(dw.AT_RANGES)
-    if entry is None or not isinstance(entry[1], int):
+    form, offset = die.attributes.get(dw.AT_RANGES, (0, None))
+    if not isinstance(offset, int):
         return []
-    form, offset = entry
-    if die.unit.version < 5:
-        pairs = _ranges_before_v5(die.unit, offset)
-    else:
-        pairs = _ranges_v5(die.unit, _range_list_offset(die.unit, offset) if form == dw.FORM_RNGLISTX else offset)
-    return [(low, high) for low, high in pairs if 0 < low < high]
+    if form == dw.FORM_RNGLISTX:
+        offset = _range_list_offset(die.unit, offset)
+    return _range_list(die.unit, offset)
+
+
+def _range_list(unit: Unit, offset: int) -> list[Range]:
+    known = unit.range_lists.get(offset)
+    if known is None:
+        if unit.range_entries > MAX_RANGE_ENTRIES_OF_UNIT:
+            raise DamagedProgramError("a unit has too many ranges")
+        pairs = list(_ranges_before_v5(unit, offset) if unit.version < 5 else _ranges_v5(unit, offset))
+        unit.range_entries += len(pairs)
+        known = unit.range_lists[offset] = [(low, high) for low, high in pairs if 0 < low < high]
+    return known
 
 
 def _range_list_offset(unit: Unit, index: int) -> int:

@@ -7,6 +7,7 @@ import struct
 from typing import Final
 
 from esperd.decode.program.errors import DamagedProgramError
+from esperd.decode.program.limits import MAX_STRING_BYTES
 
 U16: Final = struct.Struct("<H")
 U32: Final = struct.Struct("<I")
@@ -45,8 +46,8 @@ def read_sleb(data: bytes, position: int) -> tuple[int, int]:
 
 def read_string(data: bytes, position: int) -> tuple[str, int]:
     """A NUL-terminated string and the position after its NUL."""
-    end = data.find(0, position)
-    if end < 0 or position > len(data):
+    end = data.find(0, position, position + MAX_STRING_BYTES)
+    if end < 0:
         raise DamagedProgramError("a string has no end")
     return data[position:end].decode("utf-8", "replace"), end + 1
 

@@ -1,7 +1,6 @@
 """The symbol table, with GDB's rules for which symbol an address belongs to (nearest preceding, sized ones first).
 
-Source for the order of symbols at one address: GDB sorts them by the position of their names in the string table and
-takes the last.
+Of several symbols at one address GDB takes the one whose name sorts last; for code a global one, if it is next to that.
 """
 
 import struct
@@ -18,7 +17,8 @@ _STB_LOCAL: Final = 0
 
 class _Entry(NamedTuple):
     address: int
-    name_offset: int
+    name: bytes
+    is_global: bool
     size: int
     section: int
 
@@ -38,7 +38,8 @@ class SymbolTable:
         if section is None:
             return None
         entries = self._load().get(section.index, [])
-        found = _choose(entries, bisect_right(entries, _Entry(address, 1 << 32, 0, 0)) - 1, address)
+        last = bisect_right(entries, _Entry(address + 1, b"", False, 0, 0)) - 1
+        found = _choose(entries, _global_twin(entries, last) if section.is_code else last, address)
         if found is None or (found.size == 0 and not section.is_code):
             return None
         return self._symbol(found)
@@ -50,7 +51,7 @@ class SymbolTable:
         return None if found is None else self._symbol(found)
 
     def _symbol(self, entry: _Entry) -> Symbol:
-        return Symbol(self._name(entry.name_offset).decode("utf-8", "replace"), entry.address, entry.size)
+        return Symbol(entry.name.decode("utf-8", "replace"), entry.address, entry.size)
 
     def _name(self, offset: int) -> bytes:
         end = self._names.find(0, offset)
@@ -77,12 +78,13 @@ class SymbolTable:
             # `$x`, `$d` mark instructions and data for disassemblers, `.L` are the compiler's labels.
             if not name or name.startswith((b"$", b".L")):
                 continue
-            entry = _Entry(address, offset, size, section)
+            is_global = kind >> 4 != _STB_LOCAL
+            entry = _Entry(address, name, is_global, size, section)
             loaded[section].append(entry)
-            if kind >> 4 == _STB_LOCAL:
-                self._by_name.setdefault(name, entry)
-            else:
+            if is_global:
                 global_names[name] = entry
+            else:
+                self._by_name.setdefault(name, entry)
         self._by_name.update(global_names)
         for entries in loaded.values():
             entries.sort()
@@ -102,6 +104,15 @@ def _choose(entries: list[_Entry], last: int, address: int) -> _Entry | None:
     if index < 0 or not _holds(entries[index], address):
         return label
     return entries[index]
+
+
+def _global_twin(entries: list[_Entry], index: int) -> int:
+    """The entry before *index* instead of that one, where it is global and otherwise equal."""
+    if index > 0 and not entries[index].is_global and entries[index - 1].is_global:
+        one, other = entries[index], entries[index - 1]
+        if (one.address, one.size) == (other.address, other.size):
+            return index - 1
+    return index
 
 
 def _holds(entry: _Entry, address: int) -> bool:

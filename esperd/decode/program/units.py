@@ -11,6 +11,7 @@ from esperd.decode.program.dies import Die
 from esperd.decode.program.elf import ElfFile
 from esperd.decode.program.errors import DamagedProgramError
 from esperd.decode.program.forms import Value, read_form
+from esperd.decode.program.limits import MAX_ABBREVIATIONS
 from esperd.decode.program.reading import U32, read_string, read_uleb
 
 _HEADER_V2_TO_V4: Final = struct.Struct("<IHIB")  # length, version, abbreviations, address size
@@ -28,6 +29,7 @@ class DebugInfo:
         self._units: dict[int, Unit] = {}
         self._offsets: list[int] | None = None
         self._abbreviations: dict[int, dict[int, Abbreviation]] = {}
+        self._abbreviation_count = 0
 
     @property
     def data(self) -> bytes:
@@ -73,8 +75,11 @@ class DebugInfo:
         """The abbreviation table at *offset*, shared by the units that use it."""
         table = self._abbreviations.get(offset)
         if table is None:
+            if self._abbreviation_count > MAX_ABBREVIATIONS:
+                raise DamagedProgramError("there are too many abbreviation tables")
             table = read_abbreviations(self.elf.contents_named(".debug_abbrev"), offset)
             self._abbreviations[offset] = table
+            self._abbreviation_count += len(table)
         return table
 
 
@@ -94,6 +99,11 @@ class Unit:
             raise DamagedProgramError(f"the unit at {offset:#x} has addresses of {address_bytes} bytes")
         self.abbreviations = info.abbreviations(abbreviations)
         self._root: Die | None = None
+        self._referenced: dict[int, Die] = {}
+        # What other modules read of this unit once: range lists by their offsets, enclosing names by DIE.
+        self.range_lists: dict[int, list[tuple[int, int]]] = {}
+        self.range_entries = 0
+        self.enclosing_names: dict[int, list[str]] = {}
 
     def _read_header(self, offset: int) -> tuple[int, int, int]:
         if self.version < 5:
@@ -187,7 +197,11 @@ class Unit:
     def referenced(self, form: int, value: int) -> Die | None:
         """The DIE that a reference names; None for those into other files and into type units."""
         if form in _UNIT_REFERENCES:
-            return self.die_at(self.offset + value)
+            # Types are referred to again and again.
+            die = self._referenced.get(value)
+            if die is None:
+                die = self._referenced[value] = self.die_at(self.offset + value)
+            return die
         return self.info.die_at(value) if form == dw.FORM_REF_ADDR else None
 
     def string(self, form: int, value: Value) -> str | None:

@@ -1,0 +1,246 @@
+"""Decode jobs: which core dumps wait for a report, the processes that make them, and what becomes of each.
+
+A job belongs to a dump, not to a session: a board that vanishes as it crashes keeps its report. Each job has a number
+of its own and ends in exactly one event (finished, failed, timed out, cancelled), which is published in one place,
+where the job leaves the table of those that run; a result that comes from anywhere else has nowhere to go. The queue
+holds each dump at most once, so it is never longer than the list of dumps.
+
+When the daemon stops, every job that waits or runs is cancelled; its dump stays ``queued`` on disk, and the next start
+queues it again.
+"""
+
+import logging
+from functools import partial
+from typing import Final
+
+import trio
+
+from esper_protocol.events import DecodeQueued, DecodeStarted
+from esper_protocol.records import CoredumpRecord, DecodeRecord, ElfRecord
+from esperd.clock import rfc3339, wall_ns
+from esperd.decode.decoder_process import DecodeOptions, DecoderProcess, remove_work_dirs, work_dir
+from esperd.decode.elf_choice import usable_sha256
+from esperd.decode.job import STOPPED, BoardLink, Job, end_event, note_end
+from esperd.decode.outcome import Outcome
+from esperd.storage.coredump_files import REPORT_NAME
+from esperd.storage.coredumps import CoredumpStore
+
+_log: Final = logging.getLogger(__name__)
+
+_WAITING_FOR_ELF: Final = ("no_elf", "ambiguous_elf")
+# Of a dump that no job is for.
+_UNFINISHED: Final = ("none", "queued", "running")
+# How long a stop waits for a report that is made already to reach the disk.
+_WRITE_GRACE_S: Final = 0.3
+
+
+class DecodeJobs:
+    """All decode jobs of the daemon.
+
+    Args:
+        at_once: How many run at one time.
+        limiter: For the threads that touch the disk.
+    """
+
+    def __init__(
+        self, store: CoredumpStore, process: DecoderProcess, at_once: int, limiter: trio.CapacityLimiter
+    ) -> None:
+        self._store = store
+        self._process = process
+        self._at_once = at_once
+        self._limiter = limiter
+        self._links: dict[str, BoardLink] = {}
+        self._waiting: dict[str, Job] = {}
+        self._running: dict[int, Job] = {}
+        self._last_number = 0
+        self._unfinished: list[str] = []
+        self._elfs_added = 0
+        self._idle = trio.lowlevel.ParkingLot()
+        self._is_stopped = False
+
+    def attach(self, board: str, link: BoardLink) -> None:
+        """Makes a board known; its dumps can be queued from now on. What a run before left is noted."""
+        self._links[board] = link
+        self._unfinished += [
+            record.id
+            for record in self._store.records(board)
+            if record.capture != "capturing" and record.decoded_bytes and record.decode.state in _UNFINISHED
+        ]
+
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._running)
+
+    # Queueing -----------------------------------------------------------------------------------------
+
+    def queue(self, record: CoredumpRecord, options: DecodeOptions | None = None) -> int:
+        """Queues a dump of an attached board, in place of a job for it that waits or runs; returns the job's number.
+
+        After the stop only the record says so.
+        """
+        link = self._links[record.board]
+        self.cancel(record.id, "it is decoded anew")
+        record.decode = DecodeRecord(state="queued", report_path=record.decode.report_path)
+        link.save(record)
+        options = options or DecodeOptions()
+        self._last_number += 1
+        job = Job(
+            self._last_number,
+            record.id,
+            link,
+            options,
+            self._process.backend_name(options),
+            self._process.timeout_s(options),
+        )
+        if not self._is_stopped:
+            self._waiting[record.id] = job
+            link.publish(DecodeQueued(record.id, job.number))
+            self._idle.unpark()
+        return job.number
+
+    def cancel(self, coredump_id: str, reason: str) -> bool:
+        """Stops what waits or runs for a dump; False when nothing does."""
+        running = [job for job in self._running.values() if job.coredump_id == coredump_id]
+        for job in running:
+            job.cancel_reason = reason
+            job.scope.cancel()
+        if (waiting := self._waiting.pop(coredump_id, None)) is not None:
+            waiting.cancel_reason = reason
+            self._end(waiting, None)
+        return bool(running) or waiting is not None
+
+    def elf_added(self, elf: ElfRecord) -> list[str]:
+        """Queues the dumps that an ELF file may be for; returns their ids."""
+        self._elfs_added += 1
+        served = [record for record in self._unserved() if _may_be_of(record, elf.sha256)]
+        for record in served:
+            self.queue(record)
+        return [record.id for record in served]
+
+    def _unserved(self) -> list[CoredumpRecord]:
+        return [
+            record
+            for record in self._store.records()
+            if record.board in self._links and record.decode.state in _WAITING_FOR_ELF
+        ]
+
+    # Running ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Works until cancelled, first on what the run before left."""
+        try:
+            await trio.to_thread.run_sync(self._clean_up, limiter=self._limiter)
+            await self._queue_unfinished()
+            async with trio.open_nursery() as nursery:
+                for _ in range(self._at_once):
+                    nursery.start_soon(self._work)
+        finally:
+            self._is_stopped = True
+            for coredump_id in list(self._waiting):
+                self.cancel(coredump_id, STOPPED)
+
+    async def _queue_unfinished(self) -> None:
+        for coredump_id in self._unfinished:
+            record = self._store.get(coredump_id)
+            # Somebody may have asked for it meanwhile, or removed it.
+            if record is not None and coredump_id not in self._waiting and record.decode.state in _UNFINISHED:
+                self.queue(record)
+        unserved = [record for record in self._unserved() if usable_sha256(record.app_sha256)]
+        if unserved:
+            # ELF files may have come while no daemon, or another one, was there.
+            known = await trio.to_thread.run_sync(self._known_sha256, limiter=self._limiter)
+            for record in unserved:
+                if any(_may_be_of(record, sha256) for sha256 in known):
+                    self.queue(record)
+
+    def _clean_up(self) -> None:
+        for record in self._store.records():
+            if record.board in self._links and remove_work_dirs(self._store.folder(record.id)):
+                _log.warning("removed what a decode left that was killed coredump=%s", record.id)
+
+    def _known_sha256(self) -> list[str]:
+        try:
+            return self._process.known_sha256()
+        except OSError as error:
+            _log.error("ELF store not readable error=%s", error)
+            return []
+
+    async def _work(self) -> None:
+        while True:
+            # Without a deadline: a board may run for years before it crashes.
+            while not self._waiting:
+                await self._idle.park()
+            job = self._waiting.pop(next(iter(self._waiting)))
+            self._running[job.number] = job
+            outcome: Outcome | None = None
+            try:
+                with job.scope:
+                    outcome = await self._decode(job)
+            finally:
+                del self._running[job.number]
+                self._end(job, outcome)
+
+    async def _decode(self, job: Job) -> Outcome:
+        record = self._store.get(job.coredump_id)
+        if record is None:
+            return Outcome("failed", "the core dump is gone")
+        job.started_at, job.elfs_seen = trio.current_time(), self._elfs_added
+        # A report that was made before stays until there is a better one.
+        before = record.decode.report_path
+        record.decode = DecodeRecord(
+            state="running", backend=job.backend, report_path=before, started_at=rfc3339(wall_ns())
+        )
+        job.link.save(record)
+        job.link.publish(DecodeStarted(job.coredump_id, job.backend, job.number))
+        try:
+            async with work_dir(self._store.folder(record.id), job.number, self._limiter) as folder:
+                outcome = await self._process.decode(record, job.options, folder)
+        except Exception as error:  # noqa: BLE001 - the supervision point of a job: it must not end the others
+            _log.error("decode failed coredump=%s running=%d", job.coredump_id, self.running, exc_info=error)
+            return Outcome("failed", f"esperd failed: {type(error).__name__}: {error}")
+        return await self._write(job, outcome) if outcome.state == "done" else outcome
+
+    async def _write(self, job: Job, outcome: Outcome) -> Outcome:
+        """Puts a report on disk, by the board's disk writer."""
+        written = trio.Event()
+        errors: list[OSError] = []
+
+        def fail(error: OSError) -> None:
+            errors.append(error)
+            written.set()
+
+        write = partial(self._store.files.write_report, job.coredump_id, outcome.report_json, outcome.text.encode())
+        job.link.submit(write, fail, written.set)
+        with trio.move_on_after(_WRITE_GRACE_S, shield=True):
+            await written.wait()
+        # Without a deadline: a disk that is slow is not ours to hurry, and a stop may cancel this.
+        await written.wait()
+        if errors:
+            return Outcome("failed", f"the report can't be written: {errors[0].strerror}")
+        return outcome
+
+    # The end ------------------------------------------------------------------------------------------
+
+    def _end(self, job: Job, outcome: Outcome | None) -> None:
+        """The one place that a job ends at; without an outcome it was cancelled."""
+        record = self._store.get(job.coredump_id)
+        report_path = self._store.folder(job.coredump_id) / REPORT_NAME
+        others = (*self._waiting.values(), *self._running.values())
+        if any(other.coredump_id == job.coredump_id for other in others):
+            record = None  # what is said of the dump is the other job's business
+        if record is not None:
+            note_end(record, job, outcome, report_path)
+            job.link.save(record)
+        state, error = ("cancelled", job.cancel_reason) if outcome is None else (outcome.state, outcome.error or "")
+        _log.info("decode ended coredump=%s job=%d state=%s error=%s", job.coredump_id, job.number, state, error)
+        job.link.publish(end_event(job, outcome, report_path))
+        if record is not None and state in _WAITING_FOR_ELF and job.elfs_seen != self._elfs_added:
+            # The one that it lacks may have come after it had looked.
+            self.queue(record)
+
+
+def _may_be_of(record: CoredumpRecord, sha256: str) -> bool:
+    """Whether a dump may be of this program: it is when it does not say."""
+    wanted = usable_sha256(record.app_sha256)
+    return wanted is None or sha256.startswith(wanted)
