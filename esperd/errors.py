@@ -6,7 +6,7 @@
     * CommandError: a client's request that can't be done; carries a protocol error code
 """
 
-from typing import Final, cast
+from typing import Final
 
 from esper_protocol.messages import ErrorCode
 
@@ -18,9 +18,7 @@ EXIT_INTERRUPTED: Final = 130
 
 def innermost(error: Exception) -> Exception:
     """The exception itself, out of the groups of one that nurseries wrap it in."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    members = cast("ExceptionGroup[Exception]", error).exceptions
+    members: tuple[Exception, ...] = getattr(error, "exceptions", ())
     return innermost(members[0]) if len(members) == 1 else error
 
 

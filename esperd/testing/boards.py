@@ -45,8 +45,8 @@ async def open_boards(
     """The boards with their disk writers running; with *own_ports* the ports are opened, too."""
     config = config_for(state_dir, *arguments, limits=limits)
     async with contextlib.AsyncExitStack() as held:
-        for board in config.boards:
-            await held.enter_async_context(running_alone(config, board.argument.name))
+        for own in config.boards:
+            await held.enter_async_context(running_alone(config, own.argument.name))
         store = open_store(config)
         stored = held.enter_context(open_stored_boards(config, store, "2026-01-01T00:00:00.000000Z"))
         decoding, activity = make_decoding(config, store), Activity()

@@ -51,11 +51,10 @@ class JournalFolder:
         segment_bytes: int = _MIB,
         total_bytes: int = 1000 * _MIB,
         free_disk_percent: float = 0,
-        kind: type[Journal] = Journal,
     ) -> tuple[Journal, Recovery]:
-        """Opens it, as a start of the daemon does; *kind* is for a journal whose disk behaves in a way of its own."""
+        """Opens it, as a start of the daemon does."""
         limits = JournalLimits(segment_bytes, total_bytes, free_disk_percent)
-        journal = kind(self.directory, limits, self._access)
+        journal = Journal(self.directory, limits, self._access)
         self._opened.append(journal)
         return journal, journal.open()
 

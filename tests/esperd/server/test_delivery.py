@@ -56,13 +56,11 @@ class Reader:
         if isinstance(body, Gap) and body.first_lost_seq is not None and body.last_lost_seq == event.seq:
             # A gap that the daemon made up for this viewer stands in the place of what is missing.
             assert body.first_lost_seq == self.next_seq
-            self.next_seq = body.last_lost_seq + 1
-        elif self.events or event.seq >= self.next_seq:
-            assert event.seq == self.next_seq, (event.seq, self.next_seq)
-            self.next_seq = event.seq + seq_count(body)
         else:
             # The first one may begin before what was asked for.
-            self.next_seq = event.seq + seq_count(body)
+            is_first = not self.events and event.seq < self.next_seq
+            assert is_first or event.seq == self.next_seq, (event.seq, self.next_seq)
+        self.next_seq = event.seq + seq_count(body)
         self.events.append(event)
 
     async def read_until(self, is_enough: Callable[[], bool]) -> None:

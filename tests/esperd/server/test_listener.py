@@ -85,7 +85,12 @@ def test_a_socket_that_another_daemon_made_meanwhile_is_left_to_it(tmp_path: Pat
 @pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
 def test_what_is_no_socket_is_not_replaced(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "b.sock"
-    {"file": path.touch, "folder": path.mkdir, "dangling link": lambda: path.symlink_to("nowhere")}[kind]()
+    if kind == "file":
+        path.touch()
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("nowhere")
 
     with pytest.raises(StartError, match="is no socket"), open_listener(path, Access()):
         pytest.fail("it was replaced")

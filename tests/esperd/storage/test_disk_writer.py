@@ -1,8 +1,10 @@
 import errno
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -30,6 +32,14 @@ def writer_for(journal: Journal, max_pending_bytes: int = 10**9) -> tuple[DiskWr
 async def next_batch(writer: DiskWriter) -> None:
     with trio.fail_after(10):
         await writer.progress.wait()
+
+
+def refuses(writer: DiskWriter) -> bool:
+    return writer.failure is not None
+
+
+def is_dirty(journal: Journal) -> bool:
+    return journal.is_dirty
 
 
 def break_disk(folder: JournalFolder) -> Callable[[], object]:
@@ -70,7 +80,7 @@ async def test_close_writes_all_that_was_left_and_ends_even_when_cancelled(
             nursery.cancel_scope.cancel()
             for entry in entries:
                 writer.append(entry)
-            writer.submit(lambda: ran.append(1), ran.clear)  # pyright: ignore[reportArgumentType] - never called
+            writer.submit(lambda: ran.append(1), lambda _: ran.append(0))
             writer.close()
 
     assert read_all(journal) == b"".join(entry.frame for entry in entries)
@@ -112,7 +122,7 @@ async def test_hurry_does_not_wait_for_more_and_syncs(
     await next_batch(writer)
 
     assert trio.current_time() - began < FLUSH_S
-    assert not journal.is_dirty
+    assert not is_dirty(journal)
     writer.close()
 
 
@@ -126,10 +136,10 @@ async def test_what_was_appended_is_synced_after_a_second_and_then_no_timer_runs
     await next_batch(writer)
     writer.append(source.lines())
     await next_batch(writer)
-    assert journal.is_dirty
+    assert is_dirty(journal)
 
     await next_batch(writer)
-    assert not journal.is_dirty
+    assert not is_dirty(journal)
     idle = writer.progress
     with trio.move_on_after(SYNC_S * 1.5):
         await idle.wait()
@@ -149,12 +159,12 @@ async def test_a_disk_that_refuses_is_told_once_and_tried_again_until_it_takes_a
         writer.append(entry)
         await next_batch(writer)
     assert [error.errno for error in watcher.failures] == [errno.ENOENT]
-    assert writer.failure is not None
+    assert refuses(writer)
 
     repair()
     await next_batch(writer)
 
-    assert writer.failure is None
+    assert not refuses(writer)
     assert [lost for lost, _ in watcher.recoveries] == [None]
     assert read_all(journal) == b"".join(entry.frame for entry in entries)
     writer.close()
@@ -212,18 +222,17 @@ async def test_what_is_over_the_limit_is_dropped_counted_and_told(
 
 
 async def test_a_failed_sync_does_not_write_the_same_events_again(
-    folder: JournalFolder, source: EventSource, nursery: trio.Nursery
+    folder: JournalFolder, source: EventSource, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class NeverSynced(Journal):
-        refusals = 2
+    sync, refusals = os.fdatasync, [errno.EIO, errno.EIO]
 
-        def sync(self) -> None:
-            if self.refusals:
-                self.refusals -= 1
-                raise OSError(errno.EIO, "Input/output error")
-            super().sync()
+    def refuse_twice(descriptor: int) -> None:
+        if refusals:
+            raise OSError(refusals.pop(), "Input/output error")
+        sync(descriptor)
 
-    journal = folder.open(kind=NeverSynced)[0]
+    monkeypatch.setattr(os, "fdatasync", refuse_twice)
+    journal, _ = folder.open()
     writer, watcher = writer_for(journal)
     nursery.start_soon(writer.run)
     entries = [source.lines() for _ in range(4)]
@@ -282,19 +291,24 @@ async def test_an_error_of_our_own_in_an_operation_is_told_like_one_of_the_disk(
     writer.close()
 
 
-class BuggyJournal(Journal):
-    """Appends what it should, but not the word that it can't stand."""
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events with this word meet a bug on their way to the disk."""
+    write = os.writev
 
-    def append(self, frames: list[bytes], first_seq: int, first_at: int) -> None:
-        if b"poison" in b"".join(frames):
+    def fail_at_poison(descriptor: int, buffers: list[bytes]) -> int:
+        if b"poison" in b"".join(buffers):
             raise ValueError("a bug")
-        super().append(frames, first_seq, first_at)
+        return write(descriptor, buffers)
+
+    monkeypatch.setattr(os, "writev", fail_at_poison)
 
 
+@pytest.mark.usefixtures("poison")
 async def test_an_error_of_our_own_costs_its_batch_and_is_told(
     folder: JournalFolder, source: EventSource, nursery: trio.Nursery
 ) -> None:
-    journal, _ = folder.open(kind=BuggyJournal)
+    journal, _ = folder.open()
     writer, watcher = writer_for(journal)
     nursery.start_soon(writer.run)
     lost = source.entry(Note("poison", "me"))
@@ -310,10 +324,11 @@ async def test_an_error_of_our_own_costs_its_batch_and_is_told(
     writer.close()
 
 
+@pytest.mark.usefixtures("poison")
 async def test_an_error_of_our_own_in_the_last_batch_does_not_keep_it_from_ending(
     folder: JournalFolder, source: EventSource
 ) -> None:
-    journal, _ = folder.open(kind=BuggyJournal)
+    journal, _ = folder.open()
     writer, _ = writer_for(journal)
     writer.append(source.entry(Note("poison", "me")))
     writer.close()

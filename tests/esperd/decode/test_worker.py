@@ -1,0 +1,279 @@
+"""The decoder process, as the daemon and the client start it."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import trio
+
+from esperd.decode.backends.gdb_text import parse_gdb_text
+from esperd.simulation.scenarios import FIRMWARE_ELF, RECORDINGS
+
+SHA256: Final = hashlib.sha256(FIRMWARE_ELF.read_bytes()).hexdigest()
+CRASH: Final = RECORDINGS / "crash.raw"
+CALL_CHAIN: Final = ["store_value", "parse_field", "process_message"]
+KNOWN: Final = {"path": str(FIRMWARE_ELF), "sha256": SHA256, "machine": "riscv"}
+
+
+async def ask(request: object, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    line = request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n"
+    with trio.fail_after(60):
+        done = await trio.run_process(
+            [sys.executable, "-m", "esperd.decode.worker"],
+            stdin=line,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+            env=os.environ | (environment or {}),
+        )
+    assert done.stderr == b""
+    answer: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == ("error" in answer)
+    return answer
+
+
+def functions(answer: dict[str, Any]) -> list[str]:
+    return [frame["function"] for frame in answer["report"]["frames"]]
+
+
+def other_firmware(tmp_path: Path) -> tuple[Path, str]:
+    """The same program with another hash, as of another build."""
+    path = tmp_path / "other.elf"
+    path.write_bytes(FIRMWARE_ELF.read_bytes() + b"\0")
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def without_notes(tmp_path: Path) -> Path:
+    """The dump cut before its last note, which names the program; as when a watchdog resets the chip."""
+    lines = CRASH.read_bytes().split(b"CORE DUMP START")[-1].split(b"=================")[1].splitlines()
+    path = tmp_path / "cut.b64"
+    path.write_bytes(b"\n".join(line for line in lines if line)[:-1400])
+    return path
+
+
+# The native backend ---------------------------------------------------------------------------------------
+
+
+async def test_a_log_with_a_dump_is_decoded_with_the_program_that_it_is_given() -> None:
+    answer = await ask({"dump": str(CRASH), "elf": str(FIRMWARE_ELF)})
+    report = answer["report"]
+    assert functions(answer)[:3] == CALL_CHAIN
+    assert report["crashed_task"] == "main"
+    assert report["elf_match"] == "sha256"
+    assert report["decoder"]["backend"] == "native"
+    assert "#0  store_value (setting=0x0, value=" in answer["text"]
+
+
+async def test_without_a_program_there_are_registers_and_tasks() -> None:
+    report = (await ask({"dump": str(CRASH)}))["report"]
+    assert report["elf_path"] is None
+    assert report["registers"]["mcause"] == 7
+    assert len(report["tasks"]) == 3
+
+
+async def test_local_variables_are_told_when_they_are_asked_for() -> None:
+    request = {"dump": str(CRASH), "elf": str(FIRMWARE_ELF)}
+    assert not any(frame["locals"] for frame in (await ask(request))["report"]["frames"])
+    assert any(frame["locals"] for frame in (await ask({**request, "locals": True}))["report"]["frames"])
+
+
+# Which program --------------------------------------------------------------------------------------------
+
+
+async def test_the_program_is_found_by_the_hash_in_the_dump(tmp_path: Path) -> None:
+    other, other_sha256 = other_firmware(tmp_path)
+    elfs = [{"path": str(other), "sha256": other_sha256, "machine": "riscv"}, KNOWN]
+    report = (await ask({"dump": str(CRASH), "elfs": elfs, "needs_elf": True}))["report"]
+    assert (report["elf_path"], report["elf_match"]) == (str(FIRMWARE_ELF), "sha256")
+
+
+async def test_a_program_that_is_not_known_is_asked_for_by_its_hash() -> None:
+    error = (await ask({"dump": str(CRASH), "needs_elf": True}))["error"]
+    assert error["code"] == "no_elf"
+    assert error["app_sha256"] == SHA256[:9]
+    assert SHA256[:9] in error["message"]
+    assert "esperctl elf add" in error["message"]
+
+
+async def test_two_programs_with_the_same_beginning_are_ambiguous() -> None:
+    elfs = [KNOWN, {**KNOWN, "sha256": SHA256[:20] + "0" * 44}]
+    error = (await ask({"dump": str(CRASH), "elfs": elfs, "needs_elf": True}))["error"]
+    assert error["code"] == "ambiguous_elf"
+    assert "2 ELF files" in error["message"]
+
+
+async def test_a_program_whose_hash_contains_the_digits_is_not_it() -> None:
+    elfs = [{**KNOWN, "sha256": "00" + SHA256[:62]}]
+    assert (await ask({"dump": str(CRASH), "elfs": elfs, "needs_elf": True}))["error"]["code"] == "no_elf"
+
+
+async def test_a_dump_that_lost_its_hash_is_decoded_by_what_the_log_said(tmp_path: Path) -> None:
+    other, other_sha256 = other_firmware(tmp_path)
+    elfs = [{"path": str(other), "sha256": other_sha256, "machine": "riscv"}, KNOWN]
+    request = {"dump": str(without_notes(tmp_path)), "elfs": elfs, "needs_elf": True}
+    answer = await ask({**request, "app_sha256": SHA256[:9].upper()})
+    assert answer["report"]["app_sha256"] is None
+    assert (answer["report"]["elf_path"], answer["report"]["elf_match"]) == (str(FIRMWARE_ELF), "sha256")
+    assert functions(answer)[:3] == CALL_CHAIN
+
+
+async def test_a_dump_without_any_hash_is_decoded_with_the_only_program_that_fits(tmp_path: Path) -> None:
+    xtensa = {**KNOWN, "sha256": "1" * 64, "machine": "xtensa"}
+    request = {"dump": str(without_notes(tmp_path)), "needs_elf": True}
+    answer = await ask({**request, "elfs": [xtensa, KNOWN], "app_sha256": "000000000"})
+    assert (answer["report"]["elf_path"], answer["report"]["elf_match"]) == (str(FIRMWARE_ELF), "unknown")
+    assert (await ask({**request, "elfs": [xtensa]}))["error"]["code"] == "no_elf"
+    twice = [KNOWN, {**KNOWN, "sha256": "2" * 64}]
+    assert (await ask({**request, "elfs": twice}))["error"]["code"] == "ambiguous_elf"
+
+
+async def test_a_wrong_program_is_refused_with_both_hashes_unless_it_is_forced(tmp_path: Path) -> None:
+    other, other_sha256 = other_firmware(tmp_path)
+    request = {"dump": str(CRASH), "elf": str(other)}
+    error = (await ask(request))["error"]
+    assert error["code"] == "elf_mismatch"
+    assert other_sha256 in error["message"]
+    assert SHA256[:9] in error["message"]
+    assert "--force" in error["message"]
+    answer = await ask({**request, "force": True})
+    assert answer["report"]["elf_match"] == "forced"
+    assert functions(answer)[:3] == CALL_CHAIN
+
+
+# What goes wrong ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", [b"", b"\n", b"{\n", b"[]\n", b'{"dump": 5}\n', b"\xff\n", b'{"elf": "x"}\n'], ids=repr)
+async def test_a_request_that_is_none_is_an_answer(line: bytes) -> None:
+    assert (await ask(line))["error"]["code"] == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"dump": "/nonexistent"}, "unreadable"),
+        ({"dump": "/"}, "unreadable"),
+        ({"dump": str(FIRMWARE_ELF)}, "no_dump"),
+        ({"dump": "/dev/null"}, "no_dump"),
+        ({"dump": "/dev/zero"}, "too_large"),
+        ({"elf": "/nonexistent"}, "bad_elf"),
+        ({"elf": str(CRASH)}, "bad_elf"),
+        ({"backend": "magic"}, "bad_request"),
+    ],
+    ids=str,
+)
+async def test_what_can_not_be_decoded_is_told_in_a_sentence(change: dict[str, object], code: str) -> None:
+    error = (await ask({"dump": str(CRASH), "elf": str(FIRMWARE_ELF), **change}))["error"]
+    assert error["code"] == code
+    assert "Traceback" not in error["message"]
+
+
+async def test_too_little_memory_is_an_answer_or_a_crash_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(CRASH.read_bytes() + b"A" * 200 * 1024**2)
+    error = (await ask({"dump": str(path), "memory_bytes": 128 * 1024**2}))["error"]
+    assert error["code"] == "memory"
+
+
+def test_it_dies_with_whoever_holds_its_input() -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "esperd.decode.worker"], stdin=subprocess.PIPE, start_new_session=True
+    )
+    assert worker.stdin is not None
+    # A dump that never comes, so that it can't be done before.
+    fifo_request = {"dump": f"/proc/{os.getpid()}/fd/{os.pipe()[0]}", "watch_stdin": True}
+    worker.stdin.write(json.dumps(fifo_request).encode() + b"\n")
+    worker.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.wait(0.5)
+    worker.stdin.close()
+    assert worker.wait(5) == -9
+
+
+# Espressif's tool -----------------------------------------------------------------------------------------
+
+needs_gdb = pytest.mark.skipif(shutil.which("gdb-multiarch") is None, reason="gdb-multiarch is not installed")
+
+
+@needs_gdb
+@pytest.mark.slow
+async def test_espressifs_tool_with_debians_gdb_agrees_with_ours(tmp_path: Path) -> None:
+    request = {"dump": str(CRASH), "elf": str(FIRMWARE_ELF), "work_dir": str(tmp_path)}
+    answer = await ask({**request, "backend": "esp-coredump"})
+    ours = await ask(request)
+    assert answer["report"]["decoder"]["backend"] == "esp-coredump"
+    assert functions(answer) == functions(ours)
+    for theirs, own in zip(answer["report"]["frames"], ours["report"]["frames"], strict=True):
+        assert (theirs["pc"], theirs["file"], theirs["line"]) == (own["pc"], own["file"], own["line"])
+    assert answer["report"]["crashed_task"] == "main"
+    assert [task["name"] for task in answer["report"]["tasks"]] == [task["name"] for task in ours["report"]["tasks"]]
+    assert "CURRENT THREAD STACK" in answer["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("gdb", "code"),
+    [
+        pytest.param("exit 3", "backend_failed", id="GDB exits at once"),
+        pytest.param("exec /nonexistent", "backend_failed", id="GDB can't be started"),
+        pytest.param("echo 'not MI'; exit 0", "backend_failed", id="GDB says something else"),
+    ],
+)
+async def test_a_gdb_that_fails_is_told(tmp_path: Path, gdb: str, code: str) -> None:
+    path, work_dir = tmp_path / "gdb", tmp_path / "work"
+    path.write_text(f"#!/bin/sh\n{gdb}\n", "ascii")
+    path.chmod(0o755)
+    work_dir.mkdir()
+    request = {"dump": str(CRASH), "elf": str(FIRMWARE_ELF), "backend": "esp-coredump", "work_dir": str(work_dir)}
+    error = (await ask({**request, "gdb": {"riscv": str(path)}}))["error"]
+    assert error["code"] == code
+    assert "esp-coredump failed" in error["message"]
+
+
+async def test_without_a_gdb_it_says_which_one(tmp_path: Path) -> None:
+    request = {"dump": str(CRASH), "elf": str(FIRMWARE_ELF), "backend": "esp-coredump", "work_dir": str(tmp_path)}
+    error = (await ask(request, {"PATH": str(tmp_path)}))["error"]
+    assert error["code"] == "unavailable"
+    assert "riscv32-esp-elf-gdb" in error["message"]
+
+
+GDB_TEXT: Final = """\
+================== CURRENT THREAD REGISTERS ===================
+pc             0x40380698	0x40380698 <panic_abort+18>
+ra             0x4038368e	0x4038368e <__ubsan_include>
+
+======================== THREADS INFO =========================
+* 1    process 1070132272 panic_abort (details=0x0) at /a b/panic.c:472
+
+       TCB             NAME PRIO C/B  STACK USED/FREE
+---------- ---------------- -------- ----------------
+0x3fc8ec30          my task    21/19         160/3924
+
+==================== THREAD 1 (TCB: 0x3fc8ec30, name: 'my task') =====================
+#0  panic_abort (details=details@entry=0x3fc8ea9c "a, \\"(b", flags=true) at /a b/panic.c:472
+#1  0x4038368e in esp_system_abort (point={x = 1, y = 2}, c=44 ',') at /idf/chip.c:93
+#2  0x400485e4 in ?? ()
+Backtrace stopped: frame did not save the PC
+"""
+
+
+def test_the_text_of_espressifs_tool_is_understood() -> None:
+    found = parse_gdb_text(GDB_TEXT)
+    assert found.registers == {"pc": 0x40380698, "ra": 0x4038368E}
+    (thread,) = found.threads
+    assert (thread.tcb, thread.name, thread.priority, thread.base_priority) == (0x3FC8EC30, "my task", 21, 19)
+    first, second, third = thread.frames
+    assert (first.function, first.file, first.line) == ("panic_abort", "/a b/panic.c", 472)
+    assert [(argument.name, argument.value) for argument in first.args] == [
+        ("details", 'details@entry=0x3fc8ea9c "a, \\"(b"'),
+        ("flags", "true"),
+    ]
+    assert [argument.value for argument in second.args] == ["{x = 1, y = 2}", "44 ','"]
+    assert (second.pc, second.shows_address) == (0x4038368E, True)
+    assert (third.function, third.file, third.pc) == (None, None, 0x400485E4)
