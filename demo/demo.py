@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -33,6 +34,15 @@ SHOWN_FIELDS: Final = (
     "text",
 )
 COLOURS: Final = {"viewer 1": "36", "viewer 2": "35"}
+
+
+@dataclass(slots=True)
+class Viewer:
+    """A client whose output is shown, and the line it has not finished."""
+
+    name: str
+    output: IO[bytes]
+    pending: bytes = b""
 
 
 class Demo:
@@ -63,7 +73,7 @@ class Demo:
         process = self._spawn("esperctl", *arguments)
         if process.stdout is not None:
             os.set_blocking(process.stdout.fileno(), False)
-            self._selector.register(process.stdout, selectors.EVENT_READ, (name, bytearray()))
+            self._selector.register(process.stdout, selectors.EVENT_READ, Viewer(name, process.stdout))
 
     def run(self, *arguments: str) -> str:
         """Runs a one-shot client and shows its output."""
@@ -111,18 +121,15 @@ class Demo:
     def _show(self, text: str) -> bool:
         seen = False
         for key, _ in self._selector.select(0.05):
-            name, pending = key.data
-            stream: IO[bytes] = key.fileobj  # type: ignore[assignment] - only pipes were registered
-            data = stream.read(65536)
+            viewer: Viewer = key.data
+            data = viewer.output.read(65536)
             if not data:
-                raise RuntimeError(f"{name} ended: {pending.decode(errors='replace')}")
-            pending += data
-            *lines, rest = pending.split(b"\n")
-            pending[:] = rest
+                raise RuntimeError(f"{viewer.name} ended: {viewer.pending.decode(errors='replace')}")
+            *lines, viewer.pending = (viewer.pending + data).split(b"\n")
             for line in lines:
                 shown = line.decode(errors="replace").rstrip()
                 seen = seen or text in shown
-                self._show_line(name, shown)
+                self._show_line(viewer.name, shown)
         return seen
 
     def _show_line(self, name: str, line: str) -> None:

@@ -34,7 +34,7 @@ from esperd.decode.report import DecoderReport, ElfMatch, Report, TaskReport
 from esperd.decode.request import ESP_COREDUMP, DecodeRequest
 
 # The tool asks GDB one thing after the other, and takes no answer within this time for an empty one.
-_GDB_TIMEOUT_S: Final = 30
+_GDB_TIMEOUT_S: Final = 10
 _GDB_NAMES: Final[dict[Machine, tuple[str, ...]]] = {
     "xtensa": ("xtensa-esp32-elf-gdb",),
     "riscv": ("riscv32-esp-elf-gdb", "gdb-multiarch"),

@@ -10,8 +10,9 @@ from typing import Final
 from esperd.decode.report import ArgumentReport, FrameReport
 
 _SECTION: Final = re.compile(r"=+ ([A-Z ]+) =+")
-_THREAD: Final = re.compile(r"=+ THREAD \d+ \(TCB: 0x([0-9a-f]+), name: '(.*)'\) =+")
-_ROW: Final = re.compile(r" *0x([0-9a-f]{1,8}) +(.*?) +(\d+)/(\d+) +-?\d+/-?\d+")
+# The tool takes addresses from 0x80000000 on, as emulators have, for negative numbers.
+_THREAD: Final = re.compile(r"=+ THREAD \d+ \(TCB: 0x(-?[0-9a-f]{1,8}), name: '(.*)'\) =+")
+_ROW: Final = re.compile(r" *0x(-?[0-9a-f]{1,8}) +(.*?) +(\d+)/(\d+) +-?\d+/-?\d+")
 _REGISTER: Final = re.compile(r"(\w+) +0x([0-9a-f]{1,8})\b.*")
 _FRAME: Final = re.compile(r"#(\d+) +(?:0x([0-9a-f]+) in )?(.+?) \((.*)\)(?: at (.+):(\d+))?")
 
@@ -43,7 +44,7 @@ def parse_gdb_text(text: str) -> GdbText:
     for line in text.splitlines():
         if heading := _THREAD.fullmatch(line):
             section = "THREAD"
-            found.threads.append(GdbThread(int(heading[1], 16), heading[2]))
+            found.threads.append(GdbThread(_address(heading[1]), heading[2]))
         elif heading := _SECTION.fullmatch(line):
             section = heading[1]
         elif section == "THREAD" and (frame := _parse_frame(line, found.threads[-1].frames)):
@@ -51,10 +52,14 @@ def parse_gdb_text(text: str) -> GdbText:
         elif section == "CURRENT THREAD REGISTERS" and (register := _REGISTER.fullmatch(line)):
             found.registers[register[1]] = int(register[2], 16)
         elif section == "THREADS INFO" and (row := _ROW.fullmatch(line)):
-            rows[int(row[1], 16)] = int(row[3]), int(row[4])
+            rows[_address(row[1])] = int(row[3]), int(row[4])
     for thread in found.threads:
         thread.priority, thread.base_priority = rows.get(thread.tcb, (None, None))
     return found
+
+
+def _address(digits: str) -> int:
+    return int(digits, 16) & 0xFFFFFFFF
 
 
 def _parse_frame(line: str, before: list[FrameReport]) -> FrameReport | None:
