@@ -131,5 +131,5 @@ def whole_number(text: str) -> int:
     """
     # What the protocol can carry; int() alone also takes `1_000` and other scripts' digits.
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of things: 0 or more, in digits")
     return int(text)

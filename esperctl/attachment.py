@@ -214,7 +214,7 @@ class Attachment:
             return EXIT_INTERRUPTED
         elif typed and client is not None and not self._has_said_read_only:
             self._has_said_read_only = True
-            self._say("read-only: keys are not sent; Ctrl-] leaves")
+            self._say("read-only: keys are not sent; `esperctl attach --steal` takes over, Ctrl-] leaves")
         return EXIT_DONE if leave_key or not keys else None
 
     def _say(self, text: str) -> None:

@@ -1,5 +1,6 @@
 """A run of the command: turns what went wrong into a sentence and an exit code."""
 
+import os
 import sys
 
 from esperctl.command_line import run_command_line
@@ -9,6 +10,7 @@ from esperctl.output import Output, abandon_stdout
 
 def run_process() -> int:
     """Runs the process's command line and returns its exit code."""
+    _open_closed_streams()
     output = Output()
     try:
         code = _run_until_exit()
@@ -25,6 +27,14 @@ def run_process() -> int:
     except KeyboardInterrupt:
         return _interrupted()
     return code
+
+
+def _open_closed_streams() -> None:
+    """A shell may start us with an output closed (``>&-``): then nobody wants it, which is no error."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the process
 
 
 def _interrupted() -> int:

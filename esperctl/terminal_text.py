@@ -1,9 +1,9 @@
 r"""Device output into text that is safe on a terminal: an incremental filter without I/O.
 
-Rule: of everything that a terminal would obey, only colour and style (SGR, ``ESC [ … m``) and a carriage return
-before further text of the same line pass. All else becomes visible: ESC as ``␛`` (what follows it is then ordinary
-text, however long, so that no sequence has to be remembered), other controls and invalid UTF-8 as ``\x07``,
-bidirectional controls as ``\u202e``. The same bytes give the same text in any chunking.
+Rule: of everything that a terminal would obey, only colour and style (SGR, ``ESC [ … m``), a carriage return
+before further text of the same line and a backspace pass. All else becomes visible: ESC as ``␛`` (what follows it is
+then ordinary text, however long, so that no sequence has to be remembered), other controls and invalid UTF-8 as
+``\x07``, bidirectional controls as ``\u202e``. The same bytes give the same text in any chunking.
 
 A style ends at the end of its line: a board that crashed in red must not colour the lines after.
 """
@@ -61,6 +61,9 @@ class TerminalText:
             return self._end_style() + "\n"
         if found[0] == "\r":
             return "\r"
+        if found == "\b":
+            # The cursor one to the left, not beyond the line's start: how consoles rub out what is typed.
+            return found
         if len(found) == 1:
             return visible(found)
         if not self._colour:

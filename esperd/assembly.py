@@ -31,7 +31,7 @@ from esperd.errors import StartError
 from esperd.log_files import fault_log_path, log_path
 from esperd.ports.endpoint_kinds import SimulatedEndpoint
 from esperd.simulation.scenarios import FIRMWARE_ELF
-from esperd.storage.board_lock import board_directory, hold_board
+from esperd.storage.board_lock import board_directory, hold_board, owner_of
 from esperd.storage.coredump_recovery import StoreRecovery
 from esperd.storage.coredumps import CoredumpStore, RetentionLimits
 from esperd.storage.disk_writer import DiskWriter
@@ -69,7 +69,8 @@ async def running_alone(config: Config, board: str) -> AsyncGenerator[None]:
                 await held.enter_async_context(hold_board(config.state_dir, board, config.access))
             except BlockingIOError as error:
                 raise StartError(
-                    f"another esperd runs board {board} with the state directory {config.state_dir}",
+                    f"another esperd ({owner_of(config.state_dir, board)}) runs board {board} "
+                    f"with the state directory {config.state_dir}",
                     "see `esperctl boards`, or name the board otherwise: NAME=PORT",
                     is_busy=True,
                 ) from error

@@ -56,6 +56,10 @@ def _format_of(target: str) -> Format:
     for form in _FORMATS:
         if target.endswith(f".{form}"):
             return form
+    if target.endswith((".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")):
+        raise UsageError(
+            f"{target}: dumps are exported uncompressed", "name it *.tar, or say which --format it is to have"
+        )
     return "b64"
 
 

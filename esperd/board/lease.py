@@ -52,5 +52,7 @@ class WriterLease:
         """
         if self._who is not None and self._client != client:
             raise CommandError(
-                "busy", f"{self._publisher.board}: {self._who} is writing", "wait, or ask them to detach"
+                "busy",
+                f"{self._publisher.board}: {self._who} is writing",
+                "wait, or take over with `esperctl attach --steal`",
             )

@@ -44,11 +44,13 @@ class ElfWatch:
         paths: tuple[Path, ...],
         on_added: Callable[[ElfRecord], None],
         limiter: trio.CapacityLimiter,
+        period_s: float = SCAN_PERIOD_S,
     ) -> None:
         self._store = store
         self._paths = paths
         self._on_added = on_added
         self._limiter = limiter
+        self._period_s = period_s
         self._seen: dict[Path, tuple[int, int]] = {}
         self._missing: set[Path] = set()
 
@@ -60,7 +62,7 @@ class ElfWatch:
                 self._on_added(record)
             if not self._paths or (not self._missing and not any(path.is_dir() for path in self._paths)):
                 return
-            await trio.sleep(SCAN_PERIOD_S)
+            await trio.sleep(self._period_s)
 
     def _scan(self) -> list[ElfRecord]:
         added: list[ElfRecord] = []

@@ -24,6 +24,7 @@ from esperd.ports.endpoint_kinds import (
     TcpEndpoint,
 )
 from esperd.ports.names import default_board_name, split_board_name
+from esperd.simulation.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -153,6 +154,8 @@ def _parse_simulated(text: str) -> SimulatedEndpoint:
     scenario, options = _split_options(text, {"speed"})
     if not _SCENARIO_NAME.fullmatch(scenario):
         raise _not_an_endpoint(text, "expected sim:SCENARIO[?speed=N], e.g. sim:crash")
+    if scenario not in SCENARIOS:
+        raise EndpointError(f"there is no simulated board {scenario!r}; there are {', '.join(sorted(SCENARIOS))}")
     return SimulatedEndpoint(scenario, _number(text, "speed", options.get("speed", "1")))
 
 

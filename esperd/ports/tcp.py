@@ -36,12 +36,23 @@ async def connect(host: str, port: int, path: str) -> trio.SocketStream:
     except trio.TooSlowError:
         raise _unreachable(path, f"no answer within {CONNECT_DEADLINE_S:g} s") from None
     except OSError as error:  # socket.gaierror included
-        raise _unreachable(path, error.strerror or "no address of that name answers") from error
+        raise _unreachable(path, _reason(error)) from error
     except UnicodeError:  # a label of the name is empty or too long for DNS
         raise _unreachable(path, "not a host name") from None
     for level, option, value in _KEEPALIVE:
         stream.setsockopt(level, option, value)
     return stream
+
+
+def _reason(error: OSError) -> str:
+    """What the system said; trio wraps the errors of several addresses in one that says nothing itself."""
+    if error.strerror:
+        return error.strerror
+    match error.__cause__:
+        case BaseExceptionGroup(exceptions=(OSError(strerror=str(text)), *_)) | OSError(strerror=str(text)):
+            return text
+        case _:
+            return "no address of that name answers"
 
 
 class TcpPort:

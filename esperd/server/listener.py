@@ -34,6 +34,10 @@ def open_listener(path: Path, access: Access) -> Generator[socket.socket]:
         raise StartError(f"the socket's path is too long for the system: {path}", "choose a shorter --socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.setblocking(False)
+        if not path.parent.parent.is_dir():
+            raise StartError(
+                f"can't make the socket {path}: there is no directory {path.parent.parent}", "make it first"
+            )
         try:
             make_directory(path.parent, access)
             _remove_stale(path)

@@ -25,6 +25,15 @@ def board_directory(state_dir: Path, board: str) -> Path:
     return state_dir / "boards" / board
 
 
+def owner_of(state_dir: Path, board: str) -> str:
+    """The process that runs a board, for a message: ``pid 4242``."""
+    try:
+        pid = (board_directory(state_dir, board) / "lock").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        pid = ""
+    return f"pid {pid}" if pid.isdecimal() else "its pid is not known"
+
+
 @asynccontextmanager
 async def hold_board(state_dir: Path, board: str, access: Access) -> AsyncGenerator[None]:
     """Runs *board*, as the only one.
@@ -39,6 +48,9 @@ async def hold_board(state_dir: Path, board: str, access: Access) -> AsyncGenera
     descriptor = os.open(directory / "lock", flags, access.file_mode)
     try:
         await _lock(descriptor)
+        # For whoever wonders who it is; the lock itself is what counts.
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(descriptor)

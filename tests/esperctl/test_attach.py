@@ -111,7 +111,7 @@ async def test_read_only_sends_nothing_and_leaves_on_ctrl_c(daemon: FakeDaemon, 
     terminal = attach("--read-only")
     await terminal.read_until("read-only, Ctrl-] or Ctrl-C leaves")
     terminal.type(b"hello")
-    await terminal.read_until("read-only: keys are not sent; Ctrl-] leaves")
+    await terminal.read_until("read-only: keys are not sent; `esperctl attach --steal` takes over, Ctrl-] leaves")
     terminal.type(b"\x03")
     assert await terminal.wait() == 130
     assert terminal.is_restored()

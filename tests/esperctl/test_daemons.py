@@ -118,11 +118,14 @@ async def test_a_socket_of_somebody_else_says_which_group_to_join(
     daemon: FakeDaemon, command: list[str], environment: dict[str, str]
 ) -> None:
     await trio.Path(daemon.path).chmod(0o660)
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if (await trio.run_process([*nobody, *command, "--version"], check=False, env=environment)).returncode:
+        pytest.skip("this interpreter lies in a folder that only root may enter, so nobody else can run the command")
     # The socket itself is what must refuse, and not a folder above it.
     for folder in trio.Path(daemon.path).parents:
         await folder.chmod((await folder.stat()).st_mode | 0o011)
     done = await trio.run_process(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command, "boards", "--socket", daemon.path],
+        [*nobody, *command, "boards", "--socket", daemon.path],
         capture_stderr=True,
         check=False,
         env=environment,

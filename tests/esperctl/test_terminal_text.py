@@ -34,7 +34,7 @@ PIECES = st.sampled_from(
 )
 DEVICE_OUTPUT = st.lists(PIECES | st.binary(max_size=6), max_size=30).map(b"".join)
 ALLOWED = re.compile(
-    r"(?:\x1b\[[0-9;:]*m|[\r\n\t]|[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])*\Z"
+    r"(?:\x1b\[[0-9;:]*m|[\r\n\t\b]|[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])*\Z"
 )
 
 
@@ -126,3 +126,8 @@ def test_escaped_json_means_the_same(text: str) -> None:
 
 def test_searching_ignores_styles() -> None:
     assert without_sequences("\x1b[0;32mI (1) wi\x1b[1mfi\x1b[0m") == "I (1) wifi"
+
+
+def test_what_a_console_rubs_out_is_rubbed_out() -> None:
+    text = TerminalText(colour=False)
+    assert text.feed(b"esp> stat\b \btus\n") == "esp> stat\b \btus\n"

@@ -118,6 +118,7 @@ def _run(container: Container, image: CoreImage, elf: Path, gdb: str, work_dir: 
     command += ["--core-format", "elf" if container.is_elf else "raw", "--gdb", _gdb_command(gdb, work_dir), str(elf)]
     output, errors = work_dir / "output", work_dir / "errors"
     environment = os.environ | {"TMPDIR": str(work_dir), "HOME": str(work_dir), "NO_COLOR": "1", "COLUMNS": "1000"}
+    environment["PYTHONSAFEPATH"] = "1"  # no module comes from a folder of temporary files
     # Into files, whose size is limited for this process: what GDB floods must not fill our memory. There is no deadline
     # here, because whoever started this process has one, and kills the whole group.
     with output.open("wb") as stdout, errors.open("wb") as stderr:

@@ -129,21 +129,24 @@ async def test_what_can_not_be_started_is_told() -> None:
 
 
 async def test_cancellation_kills_at_once(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
+    fifo = tmp_path / "pids"
+    os.mkfifo(fifo)
+    pids = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     program = SAY_PIDS + (
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nchild = subprocess.Popen(['sleep', '60']).pid\n"
-        f"open({str(pids)!r} + '.part', 'w').write(f'{{os.getpid()}} {{child}}')\n"
-        f"os.rename({str(pids)!r} + '.part', {str(pids)!r})\ntime.sleep(60)"
+        f"os.write(os.open({str(fifo)!r}, os.O_WRONLY), f'{{os.getpid()}} {{child}}'.encode())\ntime.sleep(60)"
     )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(run, program)
-        with trio.fail_after(10):
-            while not pids.exists():
-                await trio.sleep(0.01)
-        cancelled = trio.current_time()
-        nursery.cancel_scope.cancel()
-    assert trio.current_time() - cancelled < 1
-    await assert_gone(list(map(int, pids.read_text("ascii").split())))
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run, program)
+            with trio.fail_after(10):
+                await trio.lowlevel.wait_readable(pids)
+            cancelled = trio.current_time()
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - cancelled < 1
+        await assert_gone(list(map(int, os.read(pids, 1000).split())))
+    finally:
+        os.close(pids)
     assert_no_children()
 
 

@@ -231,24 +231,52 @@ async def test_espressifs_tool_with_debians_gdb_agrees_with_ours(tmp_path: Path,
     assert "CURRENT THREAD STACK" in answer["text"]
 
 
-@pytest.mark.slow
+async def ask_scripted_tool(tmp_path: Path, program: str) -> dict[str, Any]:
+    """The answer with a tool of our own in the place of Espressif's."""
+    tool, work_dir = tmp_path / "tools" / "esp_coredump", tmp_path / "work"
+    tool.mkdir(parents=True)
+    work_dir.mkdir()
+    (tool / "__init__.py").touch()
+    (tool / "__main__.py").write_text(program, "utf-8")
+    request = {"dump": str(CRASH), "elf": str(FIRMWARE_ELF), "backend": "esp-coredump", "work_dir": str(work_dir)}
+    return await ask({**request, "gdb": {"riscv": "/bin/true"}}, {"PYTHONPATH": str(tmp_path / "tools")})
+
+
 @pytest.mark.parametrize(
-    ("gdb", "code"),
+    ("text", "doubt"),
     [
-        pytest.param("exit 3", "backend_failed", id="GDB exits at once"),
-        pytest.param("exec /nonexistent", "backend_failed", id="GDB can't be started"),
-        pytest.param("echo 'not MI'; exit 0", "backend_failed", id="GDB says something else"),
+        pytest.param("", "names no thread", id="nothing"),
+        pytest.param("all is well", "names no thread", id="something else"),
+        pytest.param("THREAD", "2 of 3 tasks are missing", id="one thread of three"),
+        pytest.param("OTHER PC", "program counter is not the dump's", id="another architecture"),
     ],
 )
-async def test_a_gdb_that_fails_is_told(tmp_path: Path, gdb: str, code: str) -> None:
-    path, work_dir = tmp_path / "gdb", tmp_path / "work"
-    path.write_text(f"#!/bin/sh\n{gdb}\n", "ascii")
-    path.chmod(0o755)
-    work_dir.mkdir()
-    request = {"dump": str(CRASH), "elf": str(FIRMWARE_ELF), "backend": "esp-coredump", "work_dir": str(work_dir)}
-    error = (await ask({**request, "gdb": {"riscv": str(path)}}))["error"]
-    assert error["code"] == code
-    assert "esp-coredump failed" in error["message"]
+async def test_a_wrong_report_with_exit_code_0_is_found_out(tmp_path: Path, text: str, doubt: str) -> None:
+    threads = [
+        f"==== THREAD {number} (TCB: 0x{tcb:08x}, name: 'x') ====\n#0  x () at x.c:1\n"
+        for number, tcb in enumerate((0x80020228, 0x80021E90, 0x800201D0), 1)
+    ]
+    printed = {"THREAD": threads[0], "OTHER PC": "".join(threads)}.get(text, text)
+    error = (await ask_scripted_tool(tmp_path, f"print({printed!r})"))["error"]
+    assert error["code"] == "wrong_report"
+    assert doubt in error["message"]
+
+
+async def test_a_tool_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
+    error = (await ask_scripted_tool(tmp_path, "import sys; sys.exit('construct.core.StreamError: too short')"))[
+        "error"
+    ]
+    assert error["message"] == "esp-coredump failed: construct.core.StreamError: too short"
+
+
+async def test_the_tool_gets_an_assembled_core_and_a_folder_of_its_own(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, tempfile\ncore = sys.argv[sys.argv.index('--core') + 1]\n"
+        "magic, chip = open(core, 'rb').read(4), sys.argv[sys.argv.index('--chip') + 1]\n"
+        "sys.exit(f'{magic} {chip} {tempfile.gettempdir() == os.getcwd() == os.path.dirname(core)}')"
+    )
+    error = (await ask_scripted_tool(tmp_path, program))["error"]
+    assert error["message"] == "esp-coredump failed: b'\\x7fELF' esp32c3 True"
 
 
 async def test_without_a_gdb_it_says_which_one(tmp_path: Path) -> None:

@@ -1,0 +1,269 @@
+"""ELF files: stored once each, under a limit, found by the beginning of their hash."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+import trio
+
+from esper_protocol.records import ElfRecord
+from esperd.decode.elf_choice import NoElfError, choose_by_sha256, choose_by_trying, usable_sha256
+from esperd.decode.elf_store import ElfStore, sha256_of
+from esperd.decode.elf_upload import Upload, add_file
+from esperd.decode.elf_watch import ElfWatch, find_elf_files
+from esperd.decode.program import ProgramError
+from esperd.decode.request import KnownElf
+from esperd.errors import CommandError
+from esperd.simulation.scenarios import FIRMWARE_ELF
+from esperd.storage.files import Access
+
+SIZE: Final = FIRMWARE_ELF.stat().st_size
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ElfStore:
+    store = ElfStore(tmp_path / "elfs", 10 * SIZE, Access())
+    store.prepare()
+    return store
+
+
+def build(folder: Path, number: int, name: str = "app.elf") -> Path:
+    """A program that differs from all others in its last byte only, and is older than a linker at work."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_bytes(FIRMWARE_ELF.read_bytes() + bytes([number]))
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    return path
+
+
+def names(store: ElfStore) -> list[str]:
+    return [Path(record.path).name for record in store.records()]
+
+
+# Adding ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_stored_under_its_hash_with_where_it_came_from(store: ElfStore) -> None:
+    record = add_file(store, FIRMWARE_ELF)
+    assert record is not None
+    assert record.sha256 == sha256_of(FIRMWARE_ELF)
+    assert (record.name, record.path, record.size_bytes) == ("greenhouse.elf", str(FIRMWARE_ELF), SIZE)
+    assert (record.machine, record.used_at) == ("riscv", None)
+    assert store.path(record.sha256).read_bytes() == FIRMWARE_ELF.read_bytes()
+    assert store.path(record.sha256).stat().st_mode & 0o777 == 0o600
+
+
+def test_the_same_file_is_stored_once(store: ElfStore, tmp_path: Path) -> None:
+    assert add_file(store, build(tmp_path / "a", 1)) is not None
+    assert add_file(store, build(tmp_path / "b", 1)) is None
+    assert len(store.records()) == 1
+    assert len(list(store.directory.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"#!/bin/sh\n", id="no ELF"),
+        pytest.param(FIRMWARE_ELF.read_bytes()[:5000], id="cut"),
+        pytest.param(Path("/bin/true").read_bytes(), id="for this machine"),
+        pytest.param(FIRMWARE_ELF.read_bytes()[:16] + b"\x01\x00" + FIRMWARE_ELF.read_bytes()[18:], id="not linked"),
+    ],
+)
+def test_what_is_no_program_for_an_esp_chip_is_not_stored(store: ElfStore, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.elf"
+    path.write_bytes(content)
+    with pytest.raises(ProgramError):
+        add_file(store, path)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_the_oldest_that_nobody_uses_goes_first(tmp_path: Path) -> None:
+    store = ElfStore(tmp_path / "elfs", 3 * SIZE + 10, Access())
+    for number in range(3):
+        add_file(store, build(tmp_path / str(number), number, f"{number}.elf"))
+    first = store.records()[0]
+    store.note_use(store.path(first.sha256))
+    add_file(store, build(tmp_path / "3", 3, "3.elf"))
+    assert names(store) == ["0.elf", "2.elf", "3.elf"]
+
+
+def test_a_file_that_is_larger_than_the_store_is_refused(tmp_path: Path) -> None:
+    store = ElfStore(tmp_path / "elfs", SIZE - 1, Access())
+    with pytest.raises(CommandError) as refused:
+        add_file(store, FIRMWARE_ELF)
+    assert refused.value.code == "limit"
+    assert store.records() == []
+
+
+def test_use_is_remembered_and_only_of_stored_files(store: ElfStore, tmp_path: Path) -> None:
+    record = add_file(store, FIRMWARE_ELF)
+    assert record is not None
+    before = FIRMWARE_ELF.stat().st_mtime_ns
+    store.note_use(FIRMWARE_ELF)
+    store.note_use(store.path(record.sha256))
+    assert FIRMWARE_ELF.stat().st_mtime_ns == before
+    assert store.records()[0].used_at is not None
+
+
+# Uploads --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_in_parts_is_stored_with_its_last_part(store: ElfStore) -> None:
+    content = FIRMWARE_ELF.read_bytes()
+    with Upload(store, hashlib.sha256(content).hexdigest(), len(content), "/home/kim/app.elf") as upload:
+        assert upload.write(content[:1000]) is None
+        assert store.records() == []
+        record = upload.write(content[1000:])
+    assert record is not None
+    assert record.path == "/home/kim/app.elf"
+    assert [found.sha256 for found in store.records()] == [record.sha256]
+
+
+def test_another_content_than_announced_is_refused(store: ElfStore) -> None:
+    content = FIRMWARE_ELF.read_bytes()
+    with Upload(store, "0" * 64, len(content), "app.elf") as upload, pytest.raises(CommandError, match="SHA-256"):
+        upload.write(content)
+    with Upload(store, "0" * 64, 10, "app.elf") as upload, pytest.raises(CommandError, match="more bytes"):
+        upload.write(content)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_what_a_killed_daemon_left_is_removed_and_what_a_running_one_receives_is_not(store: ElfStore) -> None:
+    ended = store.directory / f"{'0' * 64}.{2**22 + 1}.1.part"
+    ended.touch()
+    with Upload(store, "1" * 64, 10, "app.elf") as upload:
+        assert store.prepare() == 1
+        assert not ended.exists()
+        assert upload.path.exists()
+
+
+# Finding --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_found_and_removed_by_its_first_digits(store: ElfStore, tmp_path: Path) -> None:
+    records = [add_file(store, build(tmp_path / str(number), number)) for number in range(2)]
+    first = records[0]
+    assert first is not None
+    assert store.find(first.sha256[:8].upper()).sha256 == first.sha256
+    for prefix, code in (
+        ("123", "bad_request"),
+        ("", "bad_request"),
+        ("0" * 8, "unknown_elf"),
+        ("../x", "unknown_elf"),
+    ):
+        with pytest.raises(CommandError) as refused:
+            store.find(prefix)
+        assert refused.value.code == code
+    store.remove(first.sha256)
+    assert len(store.records()) == 1
+    assert len(list(store.directory.iterdir())) == 2
+
+
+def test_a_damaged_record_is_as_none_and_adding_again_repairs_it(store: ElfStore) -> None:
+    record = add_file(store, FIRMWARE_ELF)
+    assert record is not None
+    (store.directory / f"{record.sha256}.json").write_bytes(b"{")
+    assert store.records() == []
+    assert add_file(store, FIRMWARE_ELF) is not None
+    assert len(store.records()) == 1
+
+
+def test_built_in_files_are_known_without_being_stored(tmp_path: Path) -> None:
+    store = ElfStore(tmp_path / "elfs", SIZE, Access(), (FIRMWARE_ELF,))
+    assert store.records() == []
+    assert [elf.path for elf in store.known()] == [str(FIRMWARE_ELF)]
+    add_file(store, FIRMWARE_ELF)
+    assert len(store.known()) == 1
+
+
+@pytest.mark.parametrize(
+    ("printed", "usable"),
+    [
+        ("1b43c5e74", "1b43c5e74"),
+        ("1B43C5E74F2DA138", "1b43c5e74f2da138"),
+        ("1b43c5e7", "1b43c5e7"),
+        ("1b43c5e", None),
+        ("000000000", None),
+        ("0" * 64, None),
+        ("1b43c5e7x", None),
+        ("1" * 65, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_only_enough_hexadecimal_digits_that_are_not_all_zero_are_a_hash(
+    printed: str | None, usable: str | None
+) -> None:
+    assert usable_sha256(printed) == usable
+
+
+def known(*sums: str) -> list[KnownElf]:
+    return [KnownElf(path=f"/{number}", sha256=sha256, machine="riscv") for number, sha256 in enumerate(sums)]
+
+
+def test_a_hash_is_matched_at_its_beginning_only() -> None:
+    elfs = known("aabbccdd" + "0" * 56, "00aabbccdd" + "0" * 54)
+    assert choose_by_sha256("aabbccdd0", elfs).path == "/0"
+    with pytest.raises(NoElfError) as missing:
+        choose_by_sha256("bbccdd00", elfs)
+    assert (missing.value.code, missing.value.app_sha256) == ("no_elf", "bbccdd00")
+
+
+def test_trying_stops_where_there_are_too_many_to_try() -> None:
+    elfs = known(*(f"{number:064x}" for number in range(17)))
+    with pytest.raises(NoElfError) as refused:
+        choose_by_trying(elfs, "riscv", lambda _: pytest.fail("tried"))
+    assert refused.value.code == "ambiguous_elf"
+
+
+# Folders --------------------------------------------------------------------------------------------------
+
+
+def test_elf_files_are_found_where_builds_put_them(tmp_path: Path) -> None:
+    wanted = [
+        build(tmp_path / "build", 1),
+        build(tmp_path / "build" / "bootloader", 2, "bootloader.elf"),
+        build(tmp_path / ".pio" / "build" / "board", 3, "firmware.elf"),
+    ]
+    build(tmp_path / "build" / "CMakeFiles" / "x", 4)
+    build(tmp_path / "a" / "b" / "c" / "d", 5)
+    (tmp_path / "build" / "app.bin").touch()
+    assert sorted(find_elf_files(tmp_path)) == sorted(wanted)
+
+
+async def test_a_folder_is_watched_and_a_file_is_not(store: ElfStore, tmp_path: Path) -> None:
+    added: list[ElfRecord] = []
+    limiter = trio.CapacityLimiter(1)
+    named = build(tmp_path / "named", 1, "named.elf")
+    # One that is being written just now is not complete, unless somebody says that it is.
+    named.touch()
+    folder = tmp_path / "build"
+    build(folder, 2)
+    with trio.fail_after(5):
+        await ElfWatch(store, (named,), added.append, limiter).run()
+    assert [record.name for record in added] == ["named.elf"]
+
+    send, receive = trio.open_memory_channel[ElfRecord](10)
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            watch = ElfWatch(store, (folder, tmp_path / "later"), send.send_nowait, limiter, 0.01)
+            nursery.start_soon(watch.run)
+            first = await receive.receive()
+            rebuilt = build(folder, 3)
+            assert (await receive.receive()).sha256 == sha256_of(rebuilt) != first.sha256
+            build(tmp_path / "later", 4, "later.elf")
+            assert (await receive.receive()).name == "later.elf"
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_file_that_a_linker_writes_is_left_until_it_is_settled(store: ElfStore, tmp_path: Path) -> None:
+    path = build(tmp_path / "build", 1)
+    path.touch()
+    added: list[ElfRecord] = []
+    with trio.move_on_after(0.3):
+        await ElfWatch(store, (path.parent,), added.append, trio.CapacityLimiter(1), 0.01).run()
+    assert added == []
