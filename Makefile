@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test lint format coverage benchmark firmware clean
 
 help:
-	@echo "make demo       a simulated board crashes; its core dump is captured while two viewers watch (20 s)"
+	@echo "make demo       a simulated board crashes; its core dump is captured while two viewers watch (10 s)"
 	@echo "make test       all tests"
 	@echo "make lint       ruff, mypy --strict, pyright strict"
 	@echo "make coverage   branch coverage of the parts without I/O; fails below 100 %"
