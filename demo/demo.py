@@ -174,6 +174,7 @@ def main() -> None:
             demo.run("send", "board1", "crash")
             demo.show_until('"kind":"coredump_ended"')
             demo.show_until("rst:0x")
+            demo.show_until("decoded board1-1")
             dumps = demo.run("coredumps", "list")
             demo.run("coredumps", "info", dumps.split("\n")[1].split()[0])
             demo.list_files()

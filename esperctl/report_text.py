@@ -15,6 +15,13 @@ _MAX_FRAMES: Final = 40
 _MAX_TEXT_LINES: Final = 200
 
 
+class Argument(msgspec.Struct, frozen=True, kw_only=True):
+    """An argument that a function was called with."""
+
+    name: str = "?"
+    value: str = "?"
+
+
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """One frame of a stack."""
 
@@ -24,6 +31,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None = None
     line: int | None = None
     inlined: bool | None = None
+    args: list[Argument] = []
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,4 +84,6 @@ def _frame_text(frame: Frame, index: int) -> str:
     place = f" at {frame.file}" if frame.file else ""
     if frame.file and frame.line is not None:
         place += f":{frame.line}"
-    return f"#{level:<2} {address}{frame.function or '??'}{place}{' (inlined)' if frame.inlined else ''}"
+    arguments = ", ".join(f"{argument.name}={argument.value}" for argument in frame.args)
+    call = f"{frame.function or '??'} ({arguments})" if arguments else frame.function or "??"
+    return f"#{level:<2} {address}{call}{place}{' (inlined)' if frame.inlined else ''}"

@@ -15,7 +15,7 @@ from esperd.config_file import fields_of, read_settings, setting
 from esperd.errors import ConfigurationError
 from esperd.ports.endpoint import BoardArgument, EndpointError, parse_board_argument
 from esperd.ports.endpoint_kinds import ReplayEndpoint
-from esperd.settings import Baud, BoardSettings, DecodeSettings, Limits, Settings
+from esperd.settings import BoardSettings, DecodeSettings, Limits, Settings
 from esperd.storage.files import Access
 
 SYSTEM_FILE: Final = Path("/etc/esperd/esperd.toml")
@@ -101,11 +101,6 @@ def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
         raise ConfigurationError(str(error) if port is None else f"boards.{text}.port: {error}") from error
     own = settings.boards.get(argument.name, BoardSettings())
     answer = own.answer_coredump_prompt
-    if baud is not None:
-        try:
-            msgspec.convert(baud, Baud)
-        except msgspec.ValidationError as error:
-            raise ConfigurationError(f"--baud {baud}: {error}") from error
     if isinstance(argument.endpoint, ReplayEndpoint) and not Path(argument.endpoint.file).is_file():
         raise ConfigurationError(f"{text}: there is no file {argument.endpoint.file}", "name a recorded transcript")
     return BoardConfig(

@@ -7,7 +7,7 @@ core dumps whose board nobody runs; while they do, they share the lock, so that 
 import fcntl
 import os
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,9 +48,10 @@ async def hold_board(state_dir: Path, board: str, access: Access) -> AsyncGenera
     descriptor = os.open(directory / "lock", flags, access.file_mode)
     try:
         await _lock(descriptor)
-        # For whoever wonders who it is; the lock itself is what counts.
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        # For whoever wonders who it is; the lock itself is what counts, and a full disk keeps nobody from starting.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(descriptor)

@@ -22,6 +22,12 @@ def test_the_frames_of_a_backtrace_are_shown() -> None:
     assert report_lines('{"frames": [{"level": 0, "pc": 16, "function": "f"}]}') == ["#0  0x00000010 f"]
 
 
+def test_arguments_are_shown_with_their_values() -> None:
+    arguments = '[{"name": "field", "type": "char *", "value": "0x10 \\"gain\\""}, {"name": "index", "value": "1"}]'
+    report = f'{{"frames": [{{"level": 0, "pc": 16, "function": "f", "args": {arguments}, "file": "f.c", "line": 5}}]}}'
+    assert report_lines(report) == ['#0  0x00000010 f (field=0x10 "gain", index=1) at f.c:5']
+
+
 def test_what_is_no_report_is_shown_as_text() -> None:
     assert report_lines("0x1: f\n\x1b[2J") == ["0x1: f", "␛[2J"]
 

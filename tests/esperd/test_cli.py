@@ -124,7 +124,7 @@ def test_a_second_daemon_of_the_same_board_is_busy_and_disturbs_nothing(tmp_path
     second = run(tmp_path, "--socket", str(tmp_path / "other.sock"), "b=/nonexistent")
 
     assert second.returncode == EXIT_BUSY
-    assert "another esperd runs board b" in second.stderr
+    assert f"another esperd (pid {first.process.pid}) runs board b" in second.stderr
     assert first.stop() == 0
 
 

@@ -45,9 +45,10 @@ from esperd.testing.viewer import RefusedError, Viewer, bodies, joined_lines
 ELF: Final = FIRMWARE_ELF.read_bytes()
 SHA256: Final = hashlib.sha256(ELF).hexdigest()
 CRASH: Final = RECORDINGS / "crash.raw"
+DecodeBody = DecodeFinished | DecodeFailed | DecodeTimedOut | DecodeCancelled
 ENDS: Final = (DecodeFinished, DecodeFailed, DecodeTimedOut, DecodeCancelled)
 # By the number of the dump: what a decoder does, and how its job ends.
-HOSTILE: Final = {
+HOSTILE: Final[dict[int, tuple[str, type[DecodeBody]]]] = {
     1: ("time.sleep(60)", DecodeTimedOut),
     2: ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", DecodeTimedOut),
     3: ("[subprocess.Popen(['sleep', '60']) for _ in range(9)]; time.sleep(60)", DecodeTimedOut),
@@ -111,6 +112,10 @@ def report_of(event: Event) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(event.body.report or "null")
     assert json.loads(Path(event.body.report_path).read_bytes()) == report
     return report
+
+
+def is_of(number: int) -> Callable[[DecodeBody], bool]:
+    return lambda body: body.target == f"b-{number}"
 
 
 def check_each_job_ends_once(events: list[Event]) -> None:
@@ -243,7 +248,7 @@ async def test_hostile_decoders_end_on_time_and_the_port_loses_nothing(
         said += numbered
         await viewer.wait_for_bytes(len(said), timeout_s=60)
         for number, (_, kind) in HOSTILE.items():
-            await viewer.wait_for(kind, lambda body, number=number: body.target == f"b-{number}")
+            await viewer.wait_for(kind, is_of(number))
         assert trio.current_time() - started_at < 10
         assert joined_lines(viewer.events) == bytes(said)
     events = await daemon.history("b")
@@ -310,7 +315,7 @@ async def test_a_kill_while_decoding_leaves_no_decoder_and_the_next_start_finish
     async with again.viewer() as viewer:
         await viewer.subscribe(Subscribe("b", after=0))
         for number in range(1, 7):
-            await viewer.wait_for(DecodeFinished, lambda body, number=number: body.target == f"b-{number}")
+            await viewer.wait_for(DecodeFinished, is_of(number))
     assert await again.stop() == 0
     assert states(again) == ["done"] * 6
 

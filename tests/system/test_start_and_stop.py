@@ -67,7 +67,18 @@ async def test_a_socket_that_somebody_listens_on_is_left_alone(bench: Bench, ter
 async def test_a_board_of_another_daemon_is_left_alone(bench: Bench, terminal: BoardTerminal) -> None:
     await bench.start(f"b={terminal.path}")
     refused = await bench.run_to_end(f"b={terminal.path}", "--socket", str(bench.runtime_dir / "other.sock"))
-    assert_explained(refused, 75, "another esperd runs board b", str(bench.state_dir))
+    assert_explained(refused, 75, "another esperd (pid ", ") runs board b ", str(bench.state_dir))
+
+
+@pytest.mark.parametrize(
+    ("port", "words"),
+    [
+        ("sim:nope", ("there is no simulated board 'nope'", "crash")),
+        ("replay:/no/such/file.raw", ("there is no file /no/such/file.raw",)),
+    ],
+)
+async def test_what_can_never_be_opened_is_refused_at_once(bench: Bench, port: str, words: tuple[str, ...]) -> None:
+    assert_explained(await bench.run_to_end(f"b={port}"), 2, *words)
 
 
 async def test_a_file_in_the_place_of_the_socket_is_left_alone(bench: Bench, tmp_path: Path) -> None:

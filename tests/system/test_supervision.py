@@ -38,10 +38,11 @@ async def test_boards_that_cannot_be_opened_disturb_no_other_and_say_so_once(
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("not a terminal")
+    (tmp_path / "damaged.raw").write_bytes(b"boot\r\n")
+    (tmp_path / "damaged.json").write_text("no timing")
     bad = {
         "missing": f"{tmp_path}/no-such-port",
-        "norecording": f"replay:{tmp_path}/no-such-file.raw",
-        "noscenario": "sim:no-such-scenario",
+        "norecording": f"replay:{tmp_path}/damaged.raw",
         "folder": f"{tmp_path}/folder",
         "file": f"{tmp_path}/file",
         "busy": busy_port,
