@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "send": Command("send", "write a line to a board", "esperctl send bench1 'log_level * 3'"),
     "reset": Command("reset", "reset a board by its control lines", "esperctl reset bench1 --bootloader"),
     "break": Command("send_break", "send a break condition", "esperctl break bench1"),
+    "decode": Command("decode", "name the functions of pasted panic text", "esperctl decode --elf app.elf < crash.txt"),
     "note": Command("note", "write a remark into a board's journal", "esperctl note bench1 'swapped the antenna'"),
 }
 COREDUMP_COMMANDS: Final = {

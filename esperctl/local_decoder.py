@@ -14,6 +14,8 @@ from esperctl.errors import FailedError, TimedOutError
 DEFAULT_TIMEOUT_S: Final = 60.0
 _MEMORY_BYTES: Final = 1024**3
 _MODULE: Final = "esperd.decode.worker"
+_HTML_MODULE: Final = "esperd.decode.report_html"
+_PASTED_MODULE: Final = "esperd.decode.pasted"
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -61,6 +63,46 @@ def decode_file(request: dict[str, object], timeout_s: float) -> Answer:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return _read(output, errors, process.returncode)
+
+
+def format_html(report: bytes) -> bytes:
+    """A report's JSON as an HTML page.
+
+    Raises:
+        FailedError: it is no report of this release.
+    """
+    done = _run([_HTML_MODULE], report)
+    if done.returncode:
+        raise FailedError("the report can't be shown as HTML: it is of another release", "decode the dump anew")
+    return done.stdout
+
+
+def explain_text(text: bytes, elf_paths: list[str]) -> str:
+    """What the panics or addresses in *text* are.
+
+    Raises:
+        FailedError: nothing in it is known, or an ELF file is none.
+        TimedOutError: it took too long.
+    """
+    done = _run([_PASTED_MODULE, *(os.path.abspath(path) for path in elf_paths)], text)  # noqa: PTH100 - pathlib costs
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
+        raise FailedError(lines[-1] if lines else "the decoder failed without a word")
+    return done.stdout.decode("utf-8", "backslashreplace")
+
+
+def _run(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", *arguments],
+            input=data,
+            capture_output=True,
+            check=False,
+            timeout=DEFAULT_TIMEOUT_S,
+            env=os.environ | {"PYTHONSAFEPATH": "1"},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimedOutError(f"no answer within {DEFAULT_TIMEOUT_S:g} s") from error
 
 
 def _communicate(process: subprocess.Popen[bytes], line: bytes, timeout_s: float) -> tuple[bytes, bytes]:

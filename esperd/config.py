@@ -98,7 +98,8 @@ def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
     try:
         argument = parse_board_argument(text if port is None else f"{text}={port}")
     except EndpointError as error:
-        raise ConfigurationError(str(error) if port is None else f"boards.{text}.port: {error}") from error
+        message = str(error) if port is None else f"boards.{text}.port: {error}"
+        raise ConfigurationError(message, "`esperd --help` has examples") from error
     own = settings.boards.get(argument.name, BoardSettings())
     answer = own.answer_coredump_prompt
     if isinstance(argument.endpoint, ReplayEndpoint) and not Path(argument.endpoint.file).is_file():

@@ -41,9 +41,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     decode_coredumps: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     """Core dumps that are decoded at one time."""
 
-    decode_backtraces: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
-    """Backtraces that are decoded at one time."""
-
     elf_store_bytes: Annotated[int, msgspec.Meta(ge=1 * MIB)] = 2 * GIB
     """ELF files kept; the ones that were not used for longest go first."""
 

@@ -22,7 +22,7 @@ from esperctl.arguments import Arguments, Parser
 from esperctl.client import Client
 from esperctl.daemons import open_daemons
 from esperctl.errors import EXIT_DONE, FailedError, RequestError, TimedOutError
-from esperctl.local_decoder import DEFAULT_TIMEOUT_S, decode_file
+from esperctl.local_decoder import DEFAULT_TIMEOUT_S, decode_file, format_html
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
 from esperctl.stored_files import read_file, send_elf
@@ -44,6 +44,7 @@ def add_arguments(parser: Parser) -> None:
         "--timeout", metavar="S", type=_seconds, help="deadline in seconds; default: 60, or the daemon's"
     )
     parser.add_argument("--force", action="store_true", help="also with a program that is not the dump's")
+    parser.add_argument("--html", metavar="FILE", help="write the report as one HTML file, for a ticket")
     parser.add_argument("-v", "--verbose", action="store_true", help="local variables, too")
 
 
@@ -69,6 +70,12 @@ def _seconds(text: str) -> float:
 
 
 def _print(report: object, text: str, arguments: Arguments, output: Output) -> None:
+    if arguments.html is not None:
+        try:
+            Path(arguments.html).write_bytes(format_html(msgspec.json.encode(report)))
+        except OSError as error:
+            raise FailedError(f"{arguments.html} can't be written: {error.strerror}") from error
+        return
     if arguments.json:
         output.document(report)
         return
@@ -108,9 +115,10 @@ def _decode_stored(arguments: Arguments, output: Output) -> None:
     with open_daemons(arguments.socket, output) as daemons:
         client, details = daemons.coredump(arguments.dump)
         _decode_by_daemon(client, details, arguments, output)
-        name = _REPORT_FILES[arguments.json]
+        wants_json = arguments.json or arguments.html is not None
+        name = _REPORT_FILES[wants_json]
         data = b"".join(read_file(client, details.record.id, name))
-    report: object = msgspec.json.decode(data) if arguments.json else None
+    report: object = msgspec.json.decode(data) if wants_json else None
     _print(report, data.decode("utf-8", "backslashreplace"), arguments, output)
 
 

@@ -1,7 +1,13 @@
-"""The report as one HTML file without anything outside of it, to be attached to a ticket."""
+"""The report as one HTML file without anything outside of it, to be attached to a ticket.
+
+``python -m esperd.decode.report_html`` turns a report's JSON on standard input into the page on standard output.
+"""
 
 import html
+import sys
 from typing import Final
+
+import msgspec
 
 from esperd.decode.report import FrameReport, Report, TaskReport
 
@@ -94,3 +100,7 @@ def _register_table(registers: dict[str, int]) -> str:
 
 def _text(value: str) -> str:
     return html.escape(value)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(format_html(msgspec.json.decode(sys.stdin.buffer.read(), type=Report)))

@@ -350,3 +350,42 @@ async def test_a_client_decodes_anew_with_a_deadline_and_cancels(
             with pytest.raises(RefusedError, match=code):
                 await viewer.request(request)
     assert processes_of(daemon.process.pid) == []
+
+
+async def run_client(*arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the client, which needs no daemon here."""
+    done = await trio.run_process(
+        [sys.executable, "-m", "esperctl", *arguments],
+        stdin=stdin,
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def test_pasted_panic_text_gets_functions_lines_and_arguments() -> None:
+    text = (RECORDINGS / "crash.raw").read_bytes()
+    code, answer, _ = await run_client("decode", "--elf", str(FIRMWARE_ELF), stdin=text)
+    assert code == 0
+    assert "Store access fault" in answer
+    assert "store_value (setting=0x0" in answer
+    assert "message.c:" in answer
+
+
+async def test_single_addresses_are_named_and_unknown_text_is_refused() -> None:
+    code, answer, _ = await run_client("decode", "--elf", str(FIRMWARE_ELF), stdin=b"at 0x8000172c or 0x00000001\n")
+    assert (code, answer.split()[:3]) == (0, ["0x8000172c", "store_value", "at"])
+    code, answer, error = await run_client("decode", "--elf", str(FIRMWARE_ELF), stdin=b"all is well\n")
+    assert (code, answer) == (1, "")
+    assert error.startswith("esperctl: there is no panic in the text")
+
+
+async def test_a_report_is_written_as_one_html_file(tmp_path: Path) -> None:
+    page = tmp_path / "crash.html"
+    dump = str(RECORDINGS / "crash.raw")
+    code, answer, _ = await run_client("coredumps", "decode", dump, "--elf", str(FIRMWARE_ELF), "--html", str(page))
+    assert (code, answer) == (0, "")
+    content = await trio.Path(page).read_text("utf-8")
+    assert content.startswith("<!doctype html>")
+    assert "parse_field" in content
