@@ -6,6 +6,8 @@ does not know. All bodies are values; none refers to a connection.
 
 Units: ``at`` is nanoseconds since the Unix epoch (UTC); ``_s`` are seconds; ``_bytes`` are bytes; ``seq`` are
 positions in the board's journal. Addresses and register values are unsigned integers.
+
+One long file, because it is one vocabulary: to know what can happen to a board is to read it from top to bottom.
 """
 
 from typing import Literal, TypeAlias
