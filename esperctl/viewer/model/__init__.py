@@ -1,0 +1,1 @@
+"""The viewer's state: messages in, effects and a view out. Pure."""

@@ -1,0 +1,1 @@
+"""Views into pictures of exactly the terminal's size. Pure."""

@@ -1,0 +1,1 @@
+"""The terminal, by prompt_toolkit: keys in, pictures out."""
