@@ -39,7 +39,7 @@ def nanoseconds(text: str | None) -> int | None:
 def subscribe(client: Client, request: Subscribe) -> tuple[Subscription, Subscribed]:
     """Begins a stream of events."""
     subscribed = client.request(request, Subscribed)
-    return Subscription(request.board, subscribed), subscribed
+    return Subscription(request.board, subscribed, request.until), subscribed
 
 
 def short_log(

@@ -41,11 +41,29 @@ def without_first_lines(event: AnyEvent, line: Line, count: int) -> Event:
     return Event(event.seq + count, event.at, event.board, event.generation, event.boot, body)
 
 
-class Subscription:
-    """Follows one board's events; ``cursor`` is the last position that was handed out."""
+def cut_end(event: AnyEvent, until: int) -> AnyEvent | None:
+    """What of *event* lies before position *until*; a line event may lose its last lines, or all (None)."""
+    if event.seq >= until:
+        return None
+    if event.seq + seq_count(event.body) <= until or not isinstance(event.body, Line):
+        return event
+    lines = split_lines(event.body)[: until - event.seq]
+    body = Line(b"".join(lines), len(lines))
+    return Event(event.seq, event.at, event.board, event.generation, event.boot, body)
 
-    def __init__(self, board: str, subscribed: Subscribed) -> None:
+
+class Subscription:
+    """Follows one board's events; ``cursor`` is the last position that was handed out.
+
+    Args:
+        board: Its name.
+        subscribed: The answer to the request.
+        until: As in the request.
+    """
+
+    def __init__(self, board: str, subscribed: Subscribed, until: int | None = None) -> None:
         self._board = board
+        self._until = until
         self.cursor = subscribed.next_seq - 1
         self.ended = False
 
@@ -54,10 +72,14 @@ class Subscription:
         events: list[AnyEvent] = []
         for message in messages:
             if isinstance(message, Event | UnknownEvent):
-                if message.board == self._board and (event := cut(message, self.cursor)) is not None:
+                if message.board == self._board and (event := self._wanted(message)) is not None:
                     self.cursor = event.seq + seq_count(event.body) - 1
                     events.append(event)
             elif isinstance(message, HistoryEnd) and message.board == self._board:
                 self.ended = True
                 self.cursor = max(self.cursor, message.next_seq - 1)
         return events
+
+    def _wanted(self, event: AnyEvent) -> AnyEvent | None:
+        new = cut(event, self.cursor)
+        return new if new is None or self._until is None else cut_end(new, self._until)

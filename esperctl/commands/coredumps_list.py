@@ -3,6 +3,7 @@
 from esper_protocol.messages import Coredumps, ListCoredumps
 from esper_protocol.records import CoredumpRecord
 from esperctl.arguments import Arguments, Parser
+from esperctl.client import Client
 from esperctl.daemons import Daemons, open_daemons
 from esperctl.errors import EXIT_DONE
 from esperctl.output import Output
@@ -35,18 +36,30 @@ def run(arguments: Arguments, output: Output) -> int:
 def _records(daemons: Daemons, board: str | None) -> list[CoredumpRecord]:
     if board is not None and any(board == known.board for daemon in daemons.found for known in daemon.boards):
         found = daemons.board(board)
-        return found.client.request(ListCoredumps(board), Coredumps).coredumps
+        return _stored(found.client, board)
     # A dump whose board no daemon runs is listed by each daemon of its state directory.
     records = {
         record.raw_path: record
         for daemon in daemons.found
-        for record in daemon.client.request(ListCoredumps(), Coredumps).coredumps
+        for record in _stored(daemon.client, None)
         if board in (None, record.board)
     }
     if board is not None and not records:
         daemons.board(board)  # for its error: nobody knows the name
     # RFC 3339 in UTC sorts as text; equal times keep the daemon's order.
     return sorted(records.values(), key=lambda record: record.started_at)
+
+
+def _stored(client: Client, board: str | None) -> list[CoredumpRecord]:
+    """All that one daemon has, which may be more than fits into one answer."""
+    records: list[CoredumpRecord] = []
+    after: str | None = None
+    while True:
+        answer = client.request(ListCoredumps(board, after), Coredumps)
+        records += answer.coredumps
+        after = answer.next
+        if after is None:
+            return records
 
 
 def _row(record: CoredumpRecord) -> tuple[str, ...]:

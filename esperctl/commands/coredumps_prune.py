@@ -2,8 +2,9 @@
 
 from esper_protocol.messages import PruneCoredumps, Removed
 from esperctl.arguments import Arguments, Parser, whole_number
+from esperctl.client import Client
 from esperctl.daemons import Daemons, open_daemons
-from esperctl.errors import EXIT_DONE
+from esperctl.errors import EXIT_DONE, RequestError
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
 
@@ -29,11 +30,20 @@ def run(arguments: Arguments, output: Output) -> int:
 
 
 def _prune(daemons: Daemons, board: str | None, keep: int | None) -> list[str]:
-    if board is not None:
-        found = daemons.board(board)
-        return found.client.request(PruneCoredumps(found.record.board, keep), Removed).ids
-    return [
-        coredump_id
-        for daemon in daemons.found
-        for coredump_id in daemon.client.request(PruneCoredumps(None, keep), Removed).ids
-    ]
+    if board is not None and any(board == known.board for daemon in daemons.found for known in daemon.boards):
+        return daemons.board(board).client.request(PruneCoredumps(board, keep), Removed).ids
+    # The dumps of a board that no daemon runs go through any daemon of their state directory.
+    answers = [ids for daemon in daemons.found if (ids := _prune_one(daemon.client, board, keep)) is not None]
+    if board is not None and not answers:
+        daemons.board(board)  # for its error: nobody knows the name
+    return [coredump_id for ids in answers for coredump_id in ids]
+
+
+def _prune_one(client: Client, board: str | None, keep: int | None) -> list[str] | None:
+    """What one daemon removed; None when it does not know the board."""
+    try:
+        return client.request(PruneCoredumps(board, keep), Removed).ids
+    except RequestError as error:
+        if error.code != "unknown_board":
+            raise
+        return None

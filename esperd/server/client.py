@@ -151,12 +151,15 @@ class ClientSession:
         """Makes a subscription; it begins after the answer was sent."""
         board = self.registry.board(request.board)
         self.unsubscribe(board, "subscribed anew")
-        cursor = await self._start_of(board, request)
+        end = _end_of(board, request)
+        cursor = await self._start_of(board, request, board.publisher.next_seq if end is None else end)
+        if end is not None:
+            cursor = min(cursor, end)
         if request.interactive and board.lease.holder is None:
             board.lease.take(self.id, self.who, steal=False)
-        subscription = Subscription(board, self._output, cursor, follow=request.follow, readers=self.registry.readers)
+        subscription = Subscription(board, self._output, cursor, end, readers=self.registry.readers)
         self._subscriptions[board.name] = self._to_activate = subscription
-        if request.follow:
+        if subscription.follows:
             viewers = len(board.publisher.followers) + 1
             board.publisher.publish(ViewerAttached(self.id, self.who, viewers))
         return Subscribed(cursor, self.id, board.lease.holder, board.lease.is_held_by(self.id))
@@ -175,24 +178,33 @@ class ClientSession:
                 "viewer detached board=%s who=%s reason=%s behind=%d", board.name, self.who, reason, subscription.behind
             )
 
-    async def _start_of(self, board: Board, request: Subscribe) -> int:
-        tail, journal = board.publisher.tail, board.parts.journal
-        limiter = self.registry.readers
+    async def _start_of(self, board: Board, request: Subscribe, present: int) -> int:
         if request.after is not None:
-            return min(max(request.after + 1, 0), tail.next_seq)
+            return min(max(request.after + 1, 0), present)
         if request.since is not None:
-            if not tail.is_behind(request.since):
-                found = await trio.to_thread.run_sync(seq_at_time, journal, request.since, limiter=limiter)
-                if found is not None:
-                    return found
-            return tail.seq_at_time(request.since)
+            return await self._seq_at_time(board, request.since)
         if request.last_lines is not None:
-            seq, missing = tail.seq_of_last_lines(max(request.last_lines, 0))
-            if not missing:
-                return seq
-            older = await trio.to_thread.run_sync(seq_of_last_lines, journal, seq, missing, limiter=limiter)
-            return seq if older is None else older
-        return tail.next_seq
+            return await self._seq_of_last_lines(board, present, max(request.last_lines, 0))
+        return present
+
+    async def _seq_at_time(self, board: Board, at_ns: int) -> int:
+        tail = board.publisher.tail
+        if not tail.is_behind(at_ns):
+            found = await trio.to_thread.run_sync(
+                seq_at_time, board.parts.journal, at_ns, limiter=self.registry.readers
+            )
+            if found is not None:
+                return found
+        return tail.seq_at_time(at_ns)
+
+    async def _seq_of_last_lines(self, board: Board, before_seq: int, lines: int) -> int:
+        seq, missing = board.publisher.tail.seq_of_last_lines(before_seq, lines)
+        if not missing:
+            return seq
+        older = await trio.to_thread.run_sync(
+            seq_of_last_lines, board.parts.journal, seq, missing, limiter=self.registry.readers
+        )
+        return seq if older is None else older
 
     def _note_unexpected(self, error: Exception) -> None:
         cause = innermost(error)
@@ -201,6 +213,14 @@ class ClientSession:
         _log.error("client failed who=%s %s", self.who, context, exc_info=error)
         for board in boards:
             board.publisher.publish(Failure("viewer", f"{type(cause).__name__}: {cause}", self.who, None))
+
+
+def _end_of(board: Board, request: Subscribe) -> int | None:
+    """The position before which the subscription ends; None when it follows."""
+    present = board.publisher.next_seq
+    if request.until is not None:
+        return min(max(request.until, 0), present)
+    return None if request.follow else present
 
 
 def refuse_client(client_socket: socket.socket, limit: int) -> None:

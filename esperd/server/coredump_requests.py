@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import trio
 
 from esper_protocol import messages
@@ -11,15 +12,17 @@ from esper_protocol.messages import Result
 from esper_protocol.records import CoredumpRecord
 from esperd.errors import CommandError
 from esperd.server.handlers import bind
-from esperd.server.registry import unknown_coredump
+from esperd.server.registry import Registry, unknown_coredump
 from esperd.storage.coredump_files import REPORT_NAME
-from esperd.storage.coredumps import age
+from esperd.storage.coredumps import age, over_limit
 
 if TYPE_CHECKING:
     from esperd.server.client import ClientSession
 
 # Part of a file in one answer: well under the limit of a message.
 _FILE_PART_BYTES: Final = 256 * 1024
+# Records in one answer: under the limit of a message, too, even if one record is large.
+_LIST_BYTES: Final = 512 * 1024
 # More is no offset to the system; no file is as large.
 _MOST_OFFSET: Final = 2**62
 # A report that is larger stays in its file, where `coredumps export` fetches it.
@@ -27,14 +30,35 @@ _MAX_REPORT_BYTES: Final = 512 * 1024
 
 
 async def _list_coredumps(client: "ClientSession", request: messages.ListCoredumps) -> Result:
-    registry = client.registry
-    if request.board in registry.boards:
-        return messages.Coredumps(registry.store.records(request.board))
-    orphans = await trio.to_thread.run_sync(registry.orphans.records, request.board, limiter=registry.readers)
-    if request.board is not None and not orphans:
-        registry.board(request.board)
-    own = registry.store.records() if request.board is None else []
-    return messages.Coredumps(sorted([*own, *orphans], key=age))
+    records = await _records(client.registry, request.board)
+    if request.after is not None:
+        after = _age_named(request.after)
+        records = [record for record in records if age(record) > after]
+    room_bytes = _LIST_BYTES
+    for index, record in enumerate(records):
+        room_bytes -= len(msgspec.msgpack.encode(record))
+        if room_bytes < 0 and index > 0:
+            return messages.Coredumps(records[:index], msgspec.json.encode(age(records[index - 1])).decode())
+    return messages.Coredumps(records)
+
+
+def _age_named(text: str) -> tuple[str, int, str]:
+    """What an answer gave as ``next``: the age of its last record, because the record itself may be gone by then."""
+    try:
+        return msgspec.json.decode(text, type=tuple[str, int, str])
+    except msgspec.DecodeError as error:
+        raise CommandError("bad_request", "`after` is not what an answer gave as `next`") from error
+
+
+async def _records(registry: Registry, board: str | None) -> list[CoredumpRecord]:
+    """The records of one board, or of all, oldest first, whether this daemon owns them or nobody does."""
+    if board in registry.boards:
+        return registry.store.records(board)
+    orphans = await trio.to_thread.run_sync(registry.orphans.records, board, limiter=registry.readers)
+    if board is not None and not orphans:
+        registry.board(board)
+    own = registry.store.records() if board is None else []
+    return sorted([*own, *orphans], key=age)
 
 
 async def _coredump_info(client: "ClientSession", request: messages.CoredumpInfo) -> Result:
@@ -99,11 +123,9 @@ def _pin_orphan(client: "ClientSession", request: messages.PinCoredump) -> bool:
 
 async def _remove_coredump(client: "ClientSession", request: messages.RemoveCoredump) -> Result:
     registry = client.registry
-    record, board = await registry.coredump(request.id)
+    record, _ = await registry.coredump(request.id)
     _check_removable(record, request)
-    if board is not None:
-        board.captures.remove(record.id)
-    elif not await trio.to_thread.run_sync(registry.orphans.remove, record.id, limiter=registry.readers):
+    if not await _remove(registry, record):
         raise unknown_coredump(request.id)
     return messages.Done()
 
@@ -119,13 +141,21 @@ async def _prune_coredumps(client: "ClientSession", request: messages.PruneCored
     if request.keep is not None and request.keep < 0:
         raise CommandError("bad_request", "the number to keep can't be negative")
     registry = client.registry
-    boards = [registry.board(request.board)] if request.board is not None else list(registry.boards.values())
+    records = await _records(registry, request.board)
     removed: list[str] = []
-    for board in boards:
-        for record in registry.store.over_limit(board.name, request.keep):
-            board.captures.remove(record.id)
-            removed.append(record.id)
+    for board in sorted({record.board for record in records}):
+        mine = [record for record in records if record.board == board]
+        chosen = over_limit(mine, registry.store.limits, request.keep)
+        removed += [record.id for record in chosen if await _remove(registry, record)]
     return messages.Removed(removed)
+
+
+async def _remove(registry: Registry, record: CoredumpRecord) -> bool:
+    """Deletes a dump; False when it is gone, or its board belongs to somebody now."""
+    if board := registry.boards.get(record.board):
+        board.captures.remove(record.id)
+        return True
+    return await trio.to_thread.run_sync(registry.orphans.remove, record.id, limiter=registry.readers)
 
 
 COREDUMP_HANDLERS: Final = (

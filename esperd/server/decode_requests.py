@@ -63,7 +63,7 @@ async def _add_elf(client: "ClientSession", request: messages.AddElf) -> Result:
         raise CommandError("bad_request", f"{request.sha256!r} is no SHA-256 of 64 lower-case hexadecimal digits")
     known = await trio.to_thread.run_sync(decoding.elfs.get, request.sha256, limiter=decoding.limiter)
     if known is not None:
-        return messages.ElfStored(known, decoding.jobs.elf_added(known))
+        return messages.ElfStored(known, decoding.elf_added(known))
     client.upload = await trio.to_thread.run_sync(
         Upload, decoding.elfs, request.sha256, request.size_bytes, request.path, limiter=decoding.limiter
     )
@@ -82,7 +82,7 @@ async def _add_elf_part(client: "ClientSession", request: messages.AddElfPart) -
     if record is None:
         return messages.ElfStored(None)
     await client.drop_upload()
-    return messages.ElfStored(record, client.registry.decoding.jobs.elf_added(record))
+    return messages.ElfStored(record, client.registry.decoding.elf_added(record))
 
 
 async def _write(client: "ClientSession", upload: Upload, data: bytes) -> ElfRecord | None:

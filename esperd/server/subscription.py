@@ -25,25 +25,30 @@ _DETAILS: Final[dict[GapReason, str]] = {
 
 
 class Subscription:
-    """Follows one board for one client; or, with *follow* false, reads up to the present and is over.
+    """Follows one board for one client; or, with an *end*, reads up to there and is over.
 
     Args:
         cursor: The position of the first event that is wanted.
+        end: The position before which it ends, not in the future; None for a viewer that follows.
         readers: Limits how many viewers read old segments at one time.
     """
 
     def __init__(
-        self, board: Board, output: Output, cursor: int, *, follow: bool, readers: trio.CapacityLimiter
+        self, board: Board, output: Output, cursor: int, end: int | None, *, readers: trio.CapacityLimiter
     ) -> None:
         self.board = board
         self._output = output
         self._cursor = cursor
-        self._end: int | None = None if follow else board.publisher.next_seq
+        self._end = end
         self._readers = readers
         self._reader = JournalReader(board.parts.journal)
         self._is_level = False
         self._is_over = False
-        self.follows = follow
+
+    @property
+    def follows(self) -> bool:
+        """Whether it goes on with new events, which makes its client a viewer."""
+        return self._end is None
 
     @property
     def behind(self) -> int:
@@ -64,19 +69,19 @@ class Subscription:
         """The next frames for a client that is behind."""
         tail = self.board.publisher.tail
         if self._end is not None and self._cursor >= self._end:
-            return self._finish_history()
+            return self._finish_history(self._end)
         if self._cursor >= tail.next_seq:
-            self._is_level = self._end is None
+            self._is_level = True
             return None
         if self._cursor >= tail.first_seq:
             return self._from_tail(tail.from_seq(self._cursor, _BATCH_BYTES))
         return self._from_journal(await self._read_journal())
 
-    def _finish_history(self) -> bytes | None:
+    def _finish_history(self, end: int) -> bytes | None:
         if self._is_over:
             return None
         self._is_over = True
-        return encode_message(HistoryEnd(self.board.name, self._cursor))
+        return encode_message(HistoryEnd(self.board.name, end))
 
     def _from_tail(self, entries: list[Entry]) -> bytes:
         if self._end is not None:
@@ -95,7 +100,7 @@ class Subscription:
             # Taken before the read, so that a batch which ends during the read counts.
             progress = disk.progress
             # Not abandoned on cancellation: the reader belongs to this task, and a read takes milliseconds.
-            stretch = await trio.to_thread.run_sync(self._reader.read, self._cursor, limiter=self._readers)
+            stretch = await trio.to_thread.run_sync(self._reader.read, self._cursor, self._end, limiter=self._readers)
             if stretch is not None or trio.current_time() >= give_up_at:
                 return stretch
             with trio.move_on_at(give_up_at):
@@ -105,9 +110,11 @@ class Subscription:
 
     def _from_journal(self, stretch: Stretch | None) -> bytes:
         if stretch is None:
-            first_in_memory = self.board.publisher.tail.first_seq
-            missing = Missing(self._cursor, first_in_memory - 1, "disk_stalled")
-            self._cursor = first_in_memory
+            reachable = self.board.publisher.tail.first_seq
+            if self._end is not None:
+                reachable = min(reachable, self._end)
+            missing = Missing(self._cursor, reachable - 1, "disk_stalled")
+            self._cursor = reachable
             return self._gap(missing)
         self._cursor = stretch.next_seq
         return (b"" if stretch.missing is None else self._gap(stretch.missing)) + stretch.frames

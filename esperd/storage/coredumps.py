@@ -32,7 +32,7 @@ class CoredumpStore:
 
     def __init__(self, directory: Path, limits: RetentionLimits, access: Access) -> None:
         self.files = CoredumpFiles(directory, access)
-        self._limits = limits
+        self.limits = limits
         self._access = access
         self._records: dict[str, CoredumpRecord] = {}
 
@@ -82,30 +82,34 @@ class CoredumpStore:
         self._records.pop(coredump_id, None)
 
     def over_limit(self, board: str, keep: int | None = None) -> list[CoredumpRecord]:
-        """Which dumps retention removes now: oldest decoded first, undecoded last, pinned and arriving ones never.
-
-        The newest stays as well, unless *keep* asks for fewer by count: a dump must not be lost by its own arrival.
-        """
-        limit = self._limits.count if keep is None else min(keep, self._limits.count)
-        mine = self.records(board)
-        candidates = [record for record in mine if not record.pinned and record.capture != "capturing"]
-        if keep is None:
-            candidates = [record for record in candidates if record is not mine[-1]]
-        candidates.sort(key=lambda record: record.decode.state not in ("done", "failed"))
-        count, total = len(mine), sum(_size(record) for record in mine)
-        chosen: list[CoredumpRecord] = []
-        for record in candidates:
-            if count <= limit and total <= self._limits.total_bytes:
-                break
-            chosen.append(record)
-            count -= 1
-            total -= _size(record)
-        return chosen
+        """Which dumps of *board* retention removes now."""
+        return over_limit(self.records(board), self.limits, keep)
 
 
-def age(record: CoredumpRecord) -> tuple[str, int]:
-    """Sorts records, oldest first."""
-    return record.started_at, record.first_seq
+def over_limit(mine: list[CoredumpRecord], limits: RetentionLimits, keep: int | None) -> list[CoredumpRecord]:
+    """Which dumps of one board retention removes: oldest decoded first, undecoded last, pinned and arriving ones never.
+
+    The newest stays as well, unless *keep* asks for fewer by count: a dump must not be lost by its own arrival.
+    """
+    limit = limits.count if keep is None else min(keep, limits.count)
+    candidates = [record for record in mine if not record.pinned and record.capture != "capturing"]
+    if keep is None:
+        candidates = [record for record in candidates if record is not mine[-1]]
+    candidates.sort(key=lambda record: record.decode.state not in ("done", "failed"))
+    count, total = len(mine), sum(_size(record) for record in mine)
+    chosen: list[CoredumpRecord] = []
+    for record in candidates:
+        if count <= limit and total <= limits.total_bytes:
+            break
+        chosen.append(record)
+        count -= 1
+        total -= _size(record)
+    return chosen
+
+
+def age(record: CoredumpRecord) -> tuple[str, int, str]:
+    """Sorts records, oldest first; no two are of the same age."""
+    return record.started_at, record.first_seq, record.id
 
 
 def _has_content(folder: Path) -> bool:

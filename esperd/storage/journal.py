@@ -15,6 +15,7 @@ from esper_protocol.codec import EventHead, decode_event
 from esper_protocol.errors import RemoteProtocolError
 from esper_protocol.events import DaemonStopping
 from esperd.storage.files import Access, has_room, make_directory, sync_directory, write_all
+from esperd.storage.segment_marks import SegmentMarks
 from esperd.storage.segments import (
     SUFFIX,
     Found,
@@ -68,6 +69,7 @@ class Journal:
         # Something stands behind the end of the last segment that a refused append left there.
         self._is_torn = False
         self.segments: tuple[Segment, ...] = ()
+        self.marks = SegmentMarks()
         self.is_dirty = False
 
     @property
@@ -124,7 +126,13 @@ class Journal:
             next_seq = (next_seq // SEQ_SKIP + 2) * SEQ_SKIP
         if head is None:
             return Recovery(next_seq, 0, 0, torn_bytes, was_killed, None)
-        return Recovery(next_seq, head.generation, head.boot, torn_bytes, was_killed, head.at)
+        generation, boot = self._highest_numbers(head) if was_killed else (head.generation, head.boot)
+        return Recovery(next_seq, generation, boot, torn_bytes, was_killed, head.at)
+
+    def _highest_numbers(self, last: EventHead) -> tuple[int, int]:
+        """Of the last session and boot: the last event may be a result that belongs to an older one."""
+        heads = [last, *(found.head for segment in self.segments[-2:] for found in scan_segment(segment))]
+        return max(head.generation for head in heads), max(head.boot for head in heads)
 
     def _last_known_head(self) -> EventHead | None:
         for segment in reversed(self.segments[:-1]):
@@ -186,6 +194,7 @@ class Journal:
             or not has_room(self.directory, self._limits.free_disk_percent)
         ):
             self.segments[0].path.unlink(missing_ok=True)
+            self.marks.forget(self.segments[0])
             self.segments = self.segments[1:]
         return has_room(self.directory, self._limits.free_disk_percent)
 

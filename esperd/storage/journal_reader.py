@@ -52,15 +52,18 @@ class JournalReader:
         self._offset = 0
         self._seq = -1
 
-    def read(self, seq: int) -> Stretch | None:
+    def read(self, seq: int, until: int | None = None) -> Stretch | None:
         """The frames from the one that holds *seq* on; None when the journal ends before it.
+
+        With *until*, a position behind *seq*, only frames that begin before it; ``next_seq`` is then at most *until*.
 
         Raises:
             OSError: a segment can't be read.
         """
         for _ in range(3):  # retention may remove the segment between the look and the open
             try:
-                return self._read(seq)
+                stretch = self._read(seq)
+                return stretch if stretch is None or until is None else _until(stretch, until)
             except FileNotFoundError:
                 self._path = None
         return None
@@ -83,7 +86,7 @@ class JournalReader:
     def _go_to(self, segment: Segment, seq: int) -> None:
         """Goes to the frame that holds *seq*; without one, to the end of the one before it: damage may begin there."""
         if self._path != segment.path or self._seq > seq:
-            self._path, self._offset = segment.path, 0
+            self._path, self._offset = segment.path, self._journal.marks.offset_before(segment, seq)
         self._seq = seq
         # One look at the next event is enough for a viewer that reads on where it was.
         before: tuple[int, int, bytes] | None = None
@@ -103,6 +106,21 @@ class JournalReader:
         # Positions are also skipped where a run was killed; there nothing is missing that an event does not tell of.
         missing = Missing(seq, first_seq - 1, reason) if reason is not None and first_seq > seq else None
         return Stretch(block.frames, self._seq, missing)
+
+
+def _until(stretch: Stretch, until: int) -> Stretch:
+    """What of *stretch* begins before position *until*."""
+    if stretch.next_seq <= until:
+        return stretch
+    size = 0
+    for _, end, payload in scan_frames(stretch.frames):
+        if decode_event_head(payload).seq >= until:
+            break
+        size = end
+    missing = stretch.missing
+    if missing is not None and missing.last_seq >= until:
+        missing = Missing(missing.first_seq, until - 1, missing.reason)
+    return Stretch(stretch.frames[:size], until, missing)
 
 
 def _next_block(segment: Segment, offset: int) -> _Block | None:

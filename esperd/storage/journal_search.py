@@ -1,7 +1,8 @@
-"""Finding positions in a journal: by time, and by counting lines back from the end. All block."""
+"""Finding positions in a journal: by time, and by counting lines back from a position. All block."""
 
 import bisect
 from collections.abc import Iterator
+from contextlib import suppress
 
 from esper_protocol.codec import decode_event
 from esper_protocol.errors import RemoteProtocolError
@@ -32,24 +33,34 @@ def seq_of_last_lines(journal: Journal, before_seq: int, lines: int) -> int | No
         OSError: a segment can't be read.
     """
     oldest: int | None = None
-    for segment in reversed(journal.segments):
-        if segment.first_seq >= before_seq:
-            continue
-        events = _line_counts(segment, before_seq)
-        for seq, count in reversed(events):
+    for part in _parts_backwards(journal, before_seq):
+        for seq, count in reversed(part):
             available = min(count, before_seq - seq)
             if available >= lines:
                 return seq + available - lines
             lines -= available
-        oldest = events[0][0] if events else oldest
+        oldest = part[0][0] if part else oldest
     return oldest
 
 
-def _line_counts(segment: Segment, before_seq: int) -> list[tuple[int, int]]:
-    """The position of each event, and how many lines it holds."""
+def _parts_backwards(journal: Journal, before_seq: int) -> Iterator[list[tuple[int, int]]]:
+    """The events before *before_seq*, a part of a segment at a time, the newest part first: position, lines."""
+    for segment in reversed(journal.segments):
+        if segment.first_seq >= before_seq:
+            continue
+        # A part that retention has removed meanwhile is passed over.
+        with suppress(FileNotFoundError):
+            end = segment.size_bytes
+            for mark in reversed(journal.marks.up_to(segment, before_seq)):
+                yield _line_counts(segment, mark.offset, end, before_seq)
+                end = mark.offset
+
+
+def _line_counts(segment: Segment, start: int, end: int, before_seq: int) -> list[tuple[int, int]]:
+    """The position of each event between two offsets, and how many lines it holds."""
     counts: list[tuple[int, int]] = []
-    for found in _events_in(segment):
-        if found.head.seq >= before_seq:
+    for found in scan_segment(segment, start):
+        if found.start >= end or found.head.seq >= before_seq:
             break
         counts.append((found.head.seq, _lines_in(found.payload)))
     return counts

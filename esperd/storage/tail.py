@@ -72,13 +72,16 @@ class Tail:
                 return self._entries[index].first_seq
         return self.next_seq
 
-    def seq_of_last_lines(self, lines: int) -> tuple[int, int]:
-        """The position where the last *lines* lines begin, and how many of them are not here."""
+    def seq_of_last_lines(self, before_seq: int, lines: int) -> tuple[int, int]:
+        """The position where the last *lines* lines before *before_seq* begin, and how many of them are not here."""
         if lines == 0:
-            return self.next_seq, 0
-        for index in range(len(self._entries) - 1, self._gone - 1, -1):
+            return before_seq, 0
+        end = bisect.bisect_left(self._entries, before_seq, lo=self._gone, key=lambda entry: entry.first_seq)
+        for index in range(end - 1, self._gone - 1, -1):
             entry = self._entries[index]
-            if entry.lines >= lines:
-                return entry.end_seq - lines, 0
-            lines -= entry.lines
-        return self.first_seq, lines
+            entry_end = min(entry.end_seq, before_seq)
+            available = min(entry.lines, entry_end - entry.first_seq)
+            if available >= lines:
+                return entry_end - lines, 0
+            lines -= available
+        return min(self.first_seq, before_seq), lines

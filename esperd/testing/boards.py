@@ -1,11 +1,13 @@
 """Boards in the test's own process, put together as the daemon does it, without a socket and without decodes."""
 
 import contextlib
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from esperd.assembly import (
     daemon_record,
@@ -19,6 +21,7 @@ from esperd.assembly import (
 from esperd.board.session import Activity
 from esperd.config import BoardConfig, Config
 from esperd.ports.endpoint import parse_board_argument
+from esperd.server.client import ClientSession
 from esperd.server.registry import Registry
 from esperd.settings import Limits
 from esperd.storage.files import Access
@@ -50,7 +53,7 @@ async def open_boards(
         store = open_store(config)
         stored = held.enter_context(open_stored_boards(config, store, "2026-01-01T00:00:00.000000Z"))
         decoding, activity = make_decoding(config, store), Activity()
-        made = [make_board(config, part, store, activity, decoding.jobs) for part in stored]
+        made = [make_board(config, part, store, activity, decoding) for part in stored]
         boards = {board.name: board for board in made}
         orphans = Orphans(state_dir, store.files, boards)
         async with trio.open_nursery() as disks, trio.open_nursery() as owners:
@@ -66,3 +69,18 @@ async def open_boards(
                 owners.cancel_scope.cancel()
                 for board in made:
                     board.parts.disk.close()
+
+
+@asynccontextmanager
+async def connected(registry: Registry) -> AsyncGenerator[trio.SocketStream]:
+    """The client's end of a connection that is served."""
+    daemon, client = socket.socketpair(socket.AF_UNIX)
+    daemon.setblocking(False)
+    session = ClientSession(daemon, registry)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.run)
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
+            yield stream
+        with trio.fail_after(10):
+            while daemon.fileno() >= 0:
+                await wait_all_tasks_blocked()

@@ -60,7 +60,8 @@ class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag="subscribe"):
 
     Where it starts: after position ``after``; else with the first event at or after ``since`` (ns); else with
     the last ``last_lines`` lines; else at the present. With ``follow`` false it ends at the present, which a
-    ``history_end`` message says. ``interactive`` asks for the write lease if nobody has it.
+    ``history_end`` message says. ``interactive`` asks for the write lease if nobody has it. ``until`` stands for the
+    present: it ends before this position, does not follow, and ``last_lines`` are those before it.
     """
 
     board: str
@@ -69,6 +70,7 @@ class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag="subscribe"):
     last_lines: int | None = None
     follow: bool = True
     interactive: bool = False
+    until: int | None = None
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, array_like=True, tag="unsubscribe"):
@@ -119,9 +121,10 @@ class AddNote(msgspec.Struct, frozen=True, array_like=True, tag="add_note"):
 
 
 class ListCoredumps(msgspec.Struct, frozen=True, array_like=True, tag="list_coredumps"):
-    """Answer: Coredumps, oldest first; of one board, or (null) of all."""
+    """Answer: Coredumps, oldest first; of one board, or (null) of all. ``after`` asks on with ``next`` of an answer."""
 
     board: str | None = None
+    after: str | None = None
 
 
 class CoredumpInfo(msgspec.Struct, frozen=True, array_like=True, tag="coredump_info"):
@@ -266,8 +269,8 @@ class Boards(msgspec.Struct, frozen=True, array_like=True, tag="boards"):
 class Subscribed(msgspec.Struct, frozen=True, array_like=True, tag="subscribed"):
     """Events follow; ``next_seq`` is the first position that the client lacks, ``viewer`` the number of this client.
 
-    The first event may begin before ``next_seq``, when that is in the middle of a line event. ``writer`` holds the
-    write lease now.
+    The first event may begin before ``next_seq``, when that is in the middle of a line event, and the last one may
+    reach beyond ``until``. ``writer`` holds the write lease now.
     """
 
     next_seq: int
@@ -277,9 +280,10 @@ class Subscribed(msgspec.Struct, frozen=True, array_like=True, tag="subscribed")
 
 
 class Coredumps(msgspec.Struct, frozen=True, array_like=True, tag="coredumps"):
-    """Stored core dumps, oldest first."""
+    """Stored core dumps, oldest first; with ``next`` there are more, behind what ``next`` names."""
 
     coredumps: list[CoredumpRecord]
+    next: str | None = None
 
 
 class CoredumpFile(msgspec.Struct, frozen=True, array_like=True):
@@ -352,7 +356,7 @@ class ErrorResponse(msgspec.Struct, frozen=True, array_like=True, tag="error"):
 
 
 class HistoryEnd(msgspec.Struct, frozen=True, array_like=True, tag="history_end"):
-    """A subscription without ``follow`` has sent all there was; the next event would get ``next_seq``."""
+    """A subscription without ``follow`` has sent all there was before the position ``next_seq``."""
 
     board: str
     next_seq: int

@@ -125,6 +125,7 @@ class FakeDaemon:
     boards: list[BoardRecord] = field(default_factory=lambda: [board_record()])
     journal: list[Event] = field(default_factory=list[Event])
     dumps: list[CoredumpRecord] = field(default_factory=list[CoredumpRecord])
+    dumps_in_an_answer: int = 1000
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     report: str | None = None
     writer: str | None = None
@@ -208,12 +209,14 @@ class FakeDaemon:
         await send(Response(request.id, answer))
         if not isinstance(body, Subscribe) or not isinstance(answer, Subscribed):
             return False
+        end = self._end(body)
         for event in self.journal:
-            if event.seq + seq_count(event.body) > answer.next_seq:
+            if event.seq + seq_count(event.body) > answer.next_seq and event.seq < end:
                 await send(event)
-        if not body.follow:
-            await send(HistoryEnd(body.board, self._next_seq()))
-        return body.follow
+        follows = body.follow and body.until is None
+        if not follows:
+            await send(HistoryEnd(body.board, end))
+        return follows
 
     def _answer(self, body: RequestBody) -> Answer:
         match body:
@@ -223,7 +226,10 @@ class FakeDaemon:
                 is_writer = body.interactive and self.writer is None
                 return Subscribed(self._first_seq(body), 1, "me" if is_writer else self.writer, is_writer)
             case ListCoredumps():
-                return Coredumps([dump for dump in self.dumps if body.board in (None, dump.board)])
+                start = int(body.after or 0)
+                end = start + self.dumps_in_an_answer
+                chosen = [dump for dump in self.dumps if body.board in (None, dump.board)]
+                return Coredumps(chosen[start:end], None if end >= len(chosen) else str(end))
             case CoredumpInfo():
                 dump = next((dump for dump in self.dumps if dump.id == body.id), None)
                 files = [CoredumpFile(name, len(data)) for name, data in self.files.items()]
@@ -237,20 +243,25 @@ class FakeDaemon:
     def _next_seq(self) -> int:
         return self.journal[-1].seq + seq_count(self.journal[-1].body) if self.journal else 1
 
+    def _end(self, request: Subscribe) -> int:
+        return self._next_seq() if request.until is None else min(request.until, self._next_seq())
+
     def _first_seq(self, request: Subscribe) -> int:
+        end = self._end(request)
         if request.after is not None:
-            return request.after + 1
+            return min(request.after + 1, end)
         if request.since is not None:
-            return next((event.seq for event in self.journal if event.at >= request.since), self._next_seq())
+            return min(next((event.seq for event in self.journal if event.at >= request.since), end), end)
         line_seqs = [
             event.seq + index
             for event in self.journal
             if isinstance(event.body, Line)
             for index in range(event.body.count)
+            if event.seq + index < end
         ]
-        if request.last_lines and line_seqs:
-            return line_seqs[-request.last_lines :][0]
-        return self._next_seq()
+        if request.last_lines and len(line_seqs) >= request.last_lines:
+            return line_seqs[-request.last_lines]
+        return min(self.journal[0].seq, end) if request.last_lines and self.journal else end
 
 
 def daemon_record(socket: str) -> DaemonRecord:

@@ -60,6 +60,16 @@ async def test_the_list_of_one_board(store: FakeDaemon, esperctl: Esperctl) -> N
     assert (await esperctl("coredumps", "list", "--board", "bench9")).code == 4
 
 
+async def test_a_list_that_comes_in_parts_is_one_list(store: FakeDaemon, esperctl: Esperctl) -> None:
+    store.dumps_in_an_answer = 1
+    found = msgspec.json.decode((await esperctl("coredumps", "list", "--json")).raw)
+    assert [dump["id"] for dump in found] == ["bench1-17", "bench1-18"]
+    assert [body for body in store.requests if isinstance(body, ListCoredumps)] == [
+        ListCoredumps(),
+        ListCoredumps(None, "1"),
+    ]
+
+
 async def test_info_shows_paths_files_and_the_report(store: FakeDaemon, esperctl: Esperctl) -> None:
     store.report = '{"reason": "abort", "frames": [{"level": 0, "pc": 16, "function": "app_main"}]}'
     done = await esperctl("coredumps", "info", "bench1-17")
@@ -205,3 +215,16 @@ async def test_prune_prints_what_went(store: FakeDaemon, esperctl: Esperctl) -> 
     done = await esperctl("coredumps", "prune", "--board", "bench1", "--json")
     assert msgspec.json.decode(done.raw) == {"removed": ["bench1-1", "bench1-2"]}
     assert store.requests[-1] == PruneCoredumps("bench1", None)
+
+
+async def test_a_board_that_nobody_runs_is_pruned_by_whoever_has_its_dumps(
+    store: FakeDaemon, second_daemon: FakeDaemon, esperctl: Esperctl, refuse: type[Refusal]
+) -> None:
+    store.answers[PruneCoredumps] = refuse("unknown_board", "there is no board gone")
+    second_daemon.answers[PruneCoredumps] = Removed(["gone-1"])
+    done = await esperctl("coredumps", "prune", "--board", "gone")
+    assert (done.code, done.out) == (0, "gone-1\n")
+    second_daemon.answers[PruneCoredumps] = store.answers[PruneCoredumps]
+    assert (await esperctl("coredumps", "prune", "--board", "gone")).code == 4
+    second_daemon.answers[PruneCoredumps] = refuse("failed", "the disk is gone")
+    assert (await esperctl("coredumps", "prune", "--board", "gone")).code == 1

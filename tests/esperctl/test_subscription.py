@@ -1,8 +1,8 @@
 from hypothesis import given, strategies as st
 
-from esper_protocol.events import Event, Line, Note, split_lines
+from esper_protocol.events import Event, Line, Note, seq_count, split_lines
 from esper_protocol.messages import HistoryEnd, Subscribed
-from esperctl.subscription import AnyEvent, Subscription, cut, lines_of
+from esperctl.subscription import AnyEvent, Subscription, cut, cut_end, lines_of
 
 
 def line_event(seq: int, *lines: bytes, board: str = "a") -> Event:
@@ -48,6 +48,33 @@ def test_whatever_is_sent_again_each_line_arrives_once(after: int, counts: list[
     received = subscription.absorb([*events, *events])
     assert data_of(received) == b"".join(b"%d\n" % number for number in range(after + 1, seq))
     assert subscription.cursor == max(after, seq - 1)
+
+
+def test_lines_from_the_end_on_are_cut_from_a_batch() -> None:
+    event = Event(10, 0, "a", 1, 1, Line(b"a\nb\nesp> ", 3, "fragment"))
+    assert cut_end(event, 12) == line_event(10, b"a\n", b"b\n")
+    assert cut_end(event, 13) is event
+    assert cut_end(event, 10) is None
+    note = Event(10, 0, "a", 1, 1, Note("x", "y"))
+    assert (cut_end(note, 10), cut_end(note, 11)) == (None, note)
+
+
+@given(st.integers(0, 12), st.integers(0, 14), st.lists(st.integers(1, 4), min_size=1, max_size=6))
+def test_a_part_of_the_history_is_exact_though_its_events_are_sent_whole(
+    after: int, until: int, counts: list[int]
+) -> None:
+    events: list[Event] = []
+    seq = 1
+    for count in counts:
+        events.append(line_event(seq, *(b"%d\n" % (seq + index) for index in range(count))))
+        seq += count
+    until = min(until, seq)
+    start = min(after + 1, until)
+    subscription = Subscription("a", Subscribed(start, 1, None, is_writer=False), until)
+    sent = [event for event in events if event.seq < until and event.seq + seq_count(event.body) > start]
+    received = subscription.absorb([*sent, HistoryEnd("a", until)])
+    assert data_of(received) == b"".join(b"%d\n" % number for number in range(max(start, 1), until))
+    assert (subscription.cursor, subscription.ended) == (until - 1, True)
 
 
 def test_events_of_other_boards_are_not_mixed_in() -> None:

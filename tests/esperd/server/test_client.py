@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
 
 from esper_protocol import messages
 from esper_protocol.connection import ClientConnection
@@ -16,11 +15,11 @@ from esper_protocol.events import Event, Line, Note, ViewerAttached, ViewerDetac
 from esper_protocol.framing import HEADER
 from esper_protocol.records import CoredumpRecord
 from esperd.errors import CommandError
-from esperd.server.client import ClientSession, refuse_client
+from esperd.server.client import refuse_client
 from esperd.server.registry import Registry
 from esperd.storage.board_lock import hold_board
 from esperd.storage.files import Access
-from esperd.testing.boards import open_boards
+from esperd.testing.boards import connected, open_boards
 from esperd.testing.viewer import RefusedError, Viewer
 
 Connect = Callable[[], AbstractAsyncContextManager[Viewer]]
@@ -32,25 +31,11 @@ async def registry(tmp_path: Path) -> AsyncGenerator[Registry]:
         yield registry
 
 
-@asynccontextmanager
-async def connected(registry: Registry) -> AsyncGenerator[tuple[ClientSession, trio.SocketStream]]:
-    daemon, client = socket.socketpair(socket.AF_UNIX)
-    daemon.setblocking(False)
-    session = ClientSession(daemon, registry)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(session.run)
-        async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
-            yield session, stream
-        with trio.fail_after(10):
-            while daemon.fileno() >= 0:
-                await wait_all_tasks_blocked()
-
-
 @pytest.fixture
 def connect(registry: Registry) -> Connect:
     @asynccontextmanager
     async def connect() -> AsyncGenerator[Viewer]:
-        async with connected(registry) as (_, stream):
+        async with connected(registry) as stream:
             viewer = Viewer(stream)
             await viewer.open()
             yield viewer
@@ -84,13 +69,13 @@ async def receive_for_ever(viewer: Viewer) -> None:
 
 
 async def test_who_says_nothing_is_sent_away(registry: Registry, autojump_clock: object) -> None:
-    async with connected(registry) as (_, stream):
+    async with connected(registry) as stream:
         with pytest.raises(RefusedError, match="no handshake within 5 s"):
             await receive_for_ever(Viewer(stream))
 
 
 async def test_who_breaks_the_protocol_is_told_and_sent_away(registry: Registry, connect: Connect) -> None:
-    async with connected(registry) as (_, stream):
+    async with connected(registry) as stream:
         await stream.send_all(b"GET / HTTP/1.1\r\n\r\n")
         with pytest.raises(RefusedError, match="bad_request"):
             await receive_for_ever(Viewer(stream))
@@ -100,7 +85,7 @@ async def test_who_breaks_the_protocol_is_told_and_sent_away(registry: Registry,
 
 async def test_a_request_may_arrive_byte_by_byte_and_many_at_once(registry: Registry) -> None:
     connection = ClientConnection("test")
-    async with connected(registry) as (_, stream):
+    async with connected(registry) as stream:
         for byte in connection.hello():
             await stream.send_all(bytes([byte]))
         while connection.welcome is None:
@@ -269,6 +254,12 @@ async def test_a_note_is_an_event(registry: Registry, connect: Connect) -> None:
 
 
 def store_dump(registry: Registry, coredump_id: str, **changes: object) -> None:
+    record = store_record(registry, coredump_id, **changes)
+    registry.store.files.create(coredump_id, msgspec.json.encode(record), b"")
+    registry.store.files.append(coredump_id, b"AAAA\r\n" * 100_000, b"abc", b"")
+
+
+def store_record(registry: Registry, coredump_id: str, **changes: object) -> CoredumpRecord:
     board = coredump_id.rpartition("-")[0]
     fields: dict[str, object] = {
         "id": coredump_id,
@@ -283,10 +274,9 @@ def store_dump(registry: Registry, coredump_id: str, **changes: object) -> None:
         "last_seq": 2,
     }
     record = msgspec.convert({**fields, **changes}, CoredumpRecord)
-    registry.store.files.create(coredump_id, msgspec.json.encode(record), b"")
-    registry.store.files.append(coredump_id, b"AAAA\r\n" * 100_000, b"abc", b"")
     if board in registry.boards:
         registry.store.add(record)
+    return record
 
 
 async def listed(viewer: Viewer, board: str | None = None) -> list[str]:
@@ -374,16 +364,52 @@ async def test_only_the_files_of_a_dump_are_read(registry: Registry, connect: Co
             assert part.last
 
 
-async def test_prune_applies_retention_to_each_own_board(registry: Registry, connect: Connect) -> None:
-    for coredump_id in ("b-1", "b-2", "c-1", "gone-1"):
+async def test_prune_applies_retention_to_each_board_that_no_other_daemon_runs(
+    registry: Registry, connect: Connect, tmp_path: Path
+) -> None:
+    for coredump_id in ("b-1", "b-2", "c-1", "gone-1", "gone-2", "run-1"):
         store_dump(registry, coredump_id)
-    async with connect() as viewer:
+    async with connect() as viewer, hold_board(tmp_path, "run", Access()):
         with pytest.raises(RefusedError, match="can't be negative"):
             await viewer.request(messages.PruneCoredumps(keep=-1))
         assert await viewer.request(messages.PruneCoredumps()) == messages.Removed([])
         assert await viewer.request(messages.PruneCoredumps("b", keep=1)) == messages.Removed(["b-1"])
+        assert await viewer.request(messages.PruneCoredumps("gone", keep=1)) == messages.Removed(["gone-1"])
+        await viewer.request(messages.PinCoredump("gone-2"))
         assert await viewer.request(messages.PruneCoredumps(keep=0)) == messages.Removed(["b-2", "c-1"])
-        assert await listed(viewer) == ["gone-1"]
+        await viewer.request(messages.PinCoredump("gone-2", pinned=False))
+        assert await viewer.request(messages.PruneCoredumps(keep=0)) == messages.Removed(["gone-2"])
+        assert await listed(viewer) == []
+        with pytest.raises(RefusedError, match="there is no board run"):
+            await viewer.request(messages.PruneCoredumps("run"))
+
+
+async def test_a_list_that_is_too_long_for_a_message_comes_in_parts(registry: Registry, connect: Connect) -> None:
+    note = "n" * 3000
+    for number in range(1, 201):
+        store_record(registry, f"b-{number}", note=note)
+    for number in range(1, 201):
+        store_record(registry, f"c-{number}", note=note)
+    async with connect() as viewer:
+        ids: list[str] = []
+        sizes: list[int] = []
+        after: str | None = None
+        while True:
+            part = await viewer.request(messages.ListCoredumps(after=after))
+            assert isinstance(part, messages.Coredumps)
+            ids += [record.id for record in part.coredumps]
+            sizes.append(len(part.coredumps))
+            after = part.next
+            if after is None:
+                break
+            # What was named may be gone by the time somebody asks on.
+            registry.store.forget(part.coredumps[-1].id)
+
+        assert len(set(ids)) == len(ids) == 400
+        assert len(sizes) == 3
+        for wrong in ("", "b-1", "[1, 2, 3]", "[]"):
+            with pytest.raises(RefusedError, match="bad_request: `after` is not what"):
+                await viewer.request(messages.ListCoredumps(after=wrong))
 
 
 async def test_the_registry_knows_its_boards_only(registry: Registry) -> None:

@@ -72,7 +72,8 @@ class Reader:
 
 def follow(registry: Registry, output: Output, cursor: int, *, follows: bool = True) -> Subscription:
     board = registry.board("b")
-    subscription = Subscription(board, output, cursor, follow=follows, readers=registry.readers)
+    end = None if follows else board.publisher.next_seq
+    subscription = Subscription(board, output, cursor, end, readers=registry.readers)
     output.add_source(subscription)
     if follows:
         board.publisher.add_follower(subscription)

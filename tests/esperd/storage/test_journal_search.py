@@ -1,4 +1,8 @@
+from pathlib import Path
+
 from esper_protocol.events import Note
+from esperd.settings import KIB
+from esperd.storage.journal_reader import JournalReader
 from esperd.storage.journal_search import seq_at_time, seq_of_last_lines
 from esperd.testing.journals import EventSource, JournalFolder, append
 
@@ -32,6 +36,36 @@ def test_lines_are_counted_back_over_segments_and_other_events(folder: JournalFo
     # Counted back from the middle of an event.
     assert seq_of_last_lines(journal, line_seqs[31], 5) == line_seqs[26]
     assert seq_of_last_lines(journal, 1, 5) is None
+
+
+def bytes_read() -> int:
+    """What this process has read from files and all else."""
+    return int(Path("/proc/self/io").read_text("ascii").split()[1])
+
+
+def test_going_back_reads_a_little_and_a_segment_once_to_learn_where(
+    folder: JournalFolder, source: EventSource
+) -> None:
+    journal, _ = folder.open(segment_bytes=4 * 1024 * 1024)
+    while len(journal.segments) < 3:
+        append(journal, *(source.lines(1, 50) for _ in range(1000)))
+    middle = journal.segments[1].first_seq + 20_000
+    block = 256 * KIB
+
+    start = bytes_read()
+    assert seq_of_last_lines(journal, middle, 500) == middle - 500
+    # Up to the place, and once more the part that it is in.
+    assert bytes_read() - start < journal.segments[1].size_bytes
+    for before in (middle, middle - 500, middle - 10_000):
+        start = bytes_read()
+        assert seq_of_last_lines(journal, before, 500) == before - 500
+        assert bytes_read() - start < 2.1 * block
+        start = bytes_read()
+        stretch = JournalReader(journal).read(before - 500, before)
+        assert stretch is not None
+        assert stretch.next_seq == before
+        # Behind the last mark, to the place, and what is there.
+        assert bytes_read() - start < 3.1 * block
 
 
 def test_a_segment_that_retention_removed_meanwhile_is_passed_over(folder: JournalFolder, source: EventSource) -> None:

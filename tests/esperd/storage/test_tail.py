@@ -1,5 +1,6 @@
 from hypothesis import given, strategies as st
 
+from esper_protocol.events import Note
 from esperd.storage.tail import Tail
 from esperd.testing.journals import EventSource
 
@@ -9,7 +10,8 @@ def test_an_empty_tail_begins_where_the_journal_ended() -> None:
 
     assert (tail.first_seq, tail.next_seq, tail.size_bytes) == (57, 57, 0)
     assert tail.from_seq(57, 1000) == []
-    assert tail.seq_of_last_lines(5) == (57, 5)
+    assert tail.seq_of_last_lines(57, 5) == (57, 5)
+    assert tail.seq_of_last_lines(50, 5) == (50, 5)
     assert tail.seq_at_time(0) == 57
     assert not tail.is_behind(1)
 
@@ -45,16 +47,22 @@ def test_whatever_comes_and_goes_the_tail_is_the_newest_part(counts: list[int], 
         assert tail.from_seq(seq, 1) == expected[:1]
 
 
-@given(counts=st.lists(st.integers(1, 4), min_size=1, max_size=20), wanted=st.integers(0, 100))
-def test_lines_are_counted_back_from_the_newest(counts: list[int], wanted: int) -> None:
-    source, tail = EventSource(), Tail(10**9, 1)
+@given(
+    counts=st.lists(st.integers(0, 4), min_size=1, max_size=20), wanted=st.integers(0, 100), before=st.integers(0, 90)
+)
+def test_lines_are_counted_back_from_any_position(counts: list[int], wanted: int, before: int) -> None:
+    source, tail = EventSource(10), Tail(10**9, 10)
+    line_seqs: list[int] = []
     for count in counts:
-        tail.append(source.lines(count))
+        line_seqs += range(source.next_seq, source.next_seq + count)
+        tail.append(source.lines(count) if count else source.entry(Note("not a line", "me")))
+    before = min(before, source.next_seq)
 
-    seq, missing = tail.seq_of_last_lines(wanted)
+    seq, missing = tail.seq_of_last_lines(before, wanted)
 
-    here = min(wanted, sum(counts))
-    assert (seq, missing) == (source.next_seq - here, wanted - here)
+    older = [line_seq for line_seq in line_seqs if line_seq < before]
+    assert missing == max(wanted - len(older), 0)
+    assert seq == (min(before, 10) if missing else [before, *reversed(older)][wanted])
 
 
 def test_positions_are_found_by_time(source: EventSource) -> None:
