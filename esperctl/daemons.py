@@ -80,6 +80,13 @@ def _permission_error(path: str) -> NotPermittedError:
     return NotPermittedError(f"you may not use {path}", hint)
 
 
+def connection_error(path: str, error: OSError) -> EsperctlError:
+    """Why a daemon can't be connected to, and what to do."""
+    if isinstance(error, PermissionError):
+        return _permission_error(path)
+    return NoDaemonError(f"no daemon listens on {path}: {error.strerror or error}", _START_HINT)
+
+
 def connect(path: str) -> Client:
     """A connection to the daemon that listens on *path*, after the handshake. The caller closes it.
 
@@ -94,12 +101,9 @@ def connect(path: str) -> Client:
     try:
         connected.connect(path)
         client.shake_hands()
-    except PermissionError as error:
-        client.close()
-        raise _permission_error(path) from error
     except OSError as error:
         client.close()
-        raise NoDaemonError(f"no daemon listens on {path}: {error.strerror or error}", _START_HINT) from error
+        raise connection_error(path, error) from error
     except BaseException:
         client.close()
         raise
