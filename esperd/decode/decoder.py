@@ -1,6 +1,8 @@
 """The way in: a core dump and, if there is one, its ELF file into a report."""
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -11,53 +13,60 @@ from esperd.decode.frame_reports import describe_frame
 from esperd.decode.freertos import TaskBlock, read_task_block, task_layout
 from esperd.decode.image import CoreImage, TaskImage, read_image
 from esperd.decode.match import MATCHING_SHARE, return_address_share
-from esperd.decode.program import Member, Program
-from esperd.decode.report import (
-    DecoderReport,
-    ElfMatch,
-    FrameReport,
-    MemoryReport,
-    Report,
-    TaskReport,
-)
+from esperd.decode.memory_table import memory_table
+from esperd.decode.other_core import stale_context
+from esperd.decode.program import Program
+from esperd.decode.report import DecoderReport, ElfMatch, FrameReport, Report, TaskReport
+from esperd.decode.rom import RomSearch, open_rom
 from esperd.decode.unwind.frames import AddressSpace, Frame
 from esperd.decode.unwind.walk import walk
 
 BACKEND: Final = "native"
-_FLAGS: Final = ((4, "R"), (2, "W"), (1, "X"))
+# Of all tasks; firmware keeps 64 tasks by default. Source: esp-idf, CONFIG_ESP_COREDUMP_MAX_TASKS_NUM.
+_MAX_FRAMES: Final = 4096
 
 
 def decode_core_dump(
-    data: bytes, elf: Path | None, *, rom: Path | None = None, force: bool = False, with_locals: bool = False
+    data: bytes,
+    elf: Path | None,
+    *,
+    rom: Path | None = None,
+    roms: RomSearch | None = None,
+    force: bool = False,
+    with_locals: bool = False,
 ) -> Report:
     """Decodes a dump as far as it goes.
 
     Args:
         data: The dump as text, as its container, or as a bare ELF core.
         elf: The program that ran; without it there are tasks, registers and memory, but no frames beyond the first.
-        rom: The chip's ROM as an ELF file, for the names of functions in it.
+        rom: The chip's ROM as an ELF file, for the names of functions in it. One that can't be used is a warning.
+        roms: Where to look for that file without *rom*.
         force: Decode also with a program that is not the dump's.
         with_locals: Local variables, too.
 
     Raises:
         DecodeError: there is no dump in *data*.
         ElfMismatchError: *elf* is not the dump's program, and not *force*.
-        ProgramError: *elf* or *rom* is not a program of an ESP chip.
+        ProgramError: *elf* is not a program of an ESP chip.
     """
     started = time.perf_counter()
     container = read_dump(data)
     image = read_image(container)
-    programs: list[Program] = []
-    try:
-        programs += [Program.open(path) for path in (elf, rom) if path is not None]
-        match = _match(image, programs[0], force=force) if elf is not None else "unknown"
-        decoding = _Decoding(
-            image, container, tuple(programs), has_application=elf is not None, with_locals=with_locals
-        )
-        return decoding.report(elf, match, started)
-    finally:
-        for program in programs:
-            program.close()
+    with ExitStack() as opened:
+        application = None if elf is None else opened.enter_context(Program.open(elf))
+        match = "unknown" if application is None else _match(image, application, force=force)
+        rom_program = open_rom(_rom_paths(image, rom, roms), image.machine, image.warnings)
+        if rom_program is not None:
+            opened.enter_context(rom_program)
+        decoding = _Decoding(image, container, application, rom_program, with_locals=with_locals)
+        return decoding.report(match, started)
+
+
+def _rom_paths(image: CoreImage, rom: Path | None, roms: RomSearch | None) -> list[Path]:
+    if rom is not None:
+        return [rom]
+    return [] if roms is None else roms.candidates(image.chip, image.chip_revision)
 
 
 def _match(image: CoreImage, program: Program, *, force: bool) -> ElfMatch:
@@ -81,25 +90,33 @@ class _Decoding:
         self,
         image: CoreImage,
         container: Container,
-        programs: tuple[Program, ...],
+        application: Program | None,
+        rom: Program | None,
         *,
-        has_application: bool,
         with_locals: bool,
     ) -> None:
         self._image = image
         self._container = container
-        self._application = programs[0] if has_application else None
-        self._space = AddressSpace(image.memory, programs)
+        self._application = application
+        self._rom = rom
+        self._space = AddressSpace(image.memory, () if application is None else (application,), rom)
         self._with_locals = with_locals
 
-    def report(self, elf: Path | None, match: ElfMatch, started: float) -> Report:
-        image = self._image
-        layout = task_layout(self._application)
-        walked = [(task, *walk(image, task, self._space)) for task in image.tasks]
-        if match == "unknown" and self._application is not None:
+    def report(self, match: ElfMatch, started: float) -> Report:
+        image, application = self._image, self._application
+        layout = task_layout(application)
+        blocks = [read_task_block(image.memory, task.tcb, layout) for task in image.tasks]
+        walked = [(task, *found) for task, found in zip(image.tasks, self._walk_all(), strict=True)]
+        if match == "unknown" and application is not None:
             match = self._match_by_calls([frames for _, frames, _ in walked])
-        tasks = [self._task(task, frames, stop, layout) for task, frames, stop in walked]
+        tasks = [self._task(*found, block) for found, block in zip(walked, blocks, strict=True)]
         crashed = next((task for task in tasks if task.crashed), None)
+        if crashed is not None and any(frame.how == "interrupt" for frame in crashed.frames):
+            image.in_isr = True
+        if any(program is not None and program.is_exhausted for program in (application, self._rom)):
+            image.warnings.append("incomplete: the program's debug information takes too long to follow")
+        if stale := stale_context(image, application, blocks):
+            image.warnings.append(stale)
         registers = dict(image.exception)
         if image.crashed_task is not None:
             registers |= image.crashed_task.registers
@@ -110,7 +127,7 @@ class _Decoding:
             self._container.format,
             self._container.checksum,
             image.app_sha256,
-            None if elf is None else str(elf),
+            None if application is None else str(application.path),
             match,
             reason,
             None if crashed is None else crashed.name,
@@ -118,10 +135,19 @@ class _Decoding:
             registers,
             tasks,
             [] if crashed is None else crashed.frames,
-            self._memory(),
+            memory_table(image, application),
             image.warnings,
-            DecoderReport(BACKEND, PACKAGE_VERSION, seconds),
+            DecoderReport(BACKEND, PACKAGE_VERSION, seconds, None if self._rom is None else str(self._rom.path)),
         )
+
+    def _walk_all(self) -> Iterator[tuple[list[Frame], str]]:
+        count = 0
+        for task in self._image.tasks:
+            found: tuple[list[Frame], str] = ([], "the dump has too many frames")
+            if count < _MAX_FRAMES:
+                found = walk(self._image, task, self._space)
+            count += len(found[0])
+            yield found
 
     def _match_by_calls(self, stacks: list[list[Frame]]) -> ElfMatch:
         """Without a hash: whether the return addresses lie behind calls of this program."""
@@ -136,12 +162,11 @@ class _Decoding:
 
     # Tasks --------------------------------------------------------------------------------------------
 
-    def _task(self, task: TaskImage, frames: list[Frame], stop: str, layout: dict[str, Member]) -> TaskReport:
-        block: TaskBlock = read_task_block(self._image.memory, task.tcb, layout)
+    def _task(self, task: TaskImage, frames: list[Frame], stop: str, block: TaskBlock) -> TaskReport:
         reports: list[FrameReport] = []
         for frame in frames:
             reports += describe_frame(frame, len(reports), with_locals=self._with_locals)
-        if any(frame.how == "scan" for frame in frames):
+        if any(frame.how in ("scan", "inferred") for frame in frames):
             self._image.warnings.append(f"guessed_frame: frames of task {block.name} are guessed from its stack")
         return TaskReport(
             task.tcb,
@@ -167,14 +192,3 @@ class _Decoding:
                     if argument.name == "details" and '"' in argument.value:
                         return argument.value.split('"', 1)[1].rsplit('"', 1)[0]
         return None
-
-    def _memory(self) -> list[MemoryReport]:
-        return [
-            MemoryReport(
-                segment.address,
-                len(segment.data),
-                "".join(letter for bit, letter in _FLAGS if segment.flags & bit),
-                "",
-            )
-            for segment in self._image.memory.segments
-        ]

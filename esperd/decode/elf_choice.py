@@ -1,14 +1,18 @@
-"""Which ELF file is a dump's: by the beginning of its SHA-256, or, where the dump has none, by trying."""
+"""Which ELF file is a dump's or a panic's: by the beginning of its SHA-256, or, where it has none, by trying."""
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Literal
 
 from esperd.decode.errors import DecodeError
 from esperd.decode.request import KnownElf
+from esperd.decode.rom import is_rom_name
 
 # Fewer digits than the shortest that firmware prints would match by chance.
 # Source: esp-idf, CONFIG_APP_RETRIEVE_LEN_ELF_SHA: 8 to 64 digits, 9 by default since 5.2.
 MIN_SHA256_DIGITS: Final = 8
+# Of what an ELF file is wanted, and the command that takes one.
+What = Literal["dump", "panic"]
+_COMMANDS: Final[dict[What, str]] = {"dump": "esperctl coredumps decode ID", "panic": "esperctl decode"}
 # Each try is a decode of its own; who keeps more programs than this without hashes has to say which.
 _MAX_TRIES: Final = 16
 
@@ -31,7 +35,7 @@ def usable_sha256(printed: str | None) -> str | None:
     return digits if is_hexadecimal and digits.strip("0") else None
 
 
-def choose_by_sha256(wanted: str, elfs: Iterable[KnownElf]) -> KnownElf:
+def choose_by_sha256(wanted: str, elfs: Iterable[KnownElf], what: What = "dump") -> KnownElf:
     """The only one whose SHA-256 begins with *wanted*.
 
     Raises:
@@ -46,35 +50,39 @@ def choose_by_sha256(wanted: str, elfs: Iterable[KnownElf]) -> KnownElf:
             f"no ELF file is known whose SHA-256 begins with {wanted}; `esperctl elf add PATH` adds it",
             wanted,
         )
-    raise _ambiguous(f"the SHA-256 of {len(found)} ELF files begins with {wanted}", found, wanted)
+    raise _ambiguous(f"the SHA-256 of {len(found)} ELF files begins with {wanted}", found, wanted, what)
 
 
-def choose_by_trying(elfs: Iterable[KnownElf], machine: str, fits: Callable[[KnownElf], bool]) -> KnownElf:
-    """The only one for this machine that *fits*; for dumps that do not say what they are of.
+def choose_by_trying(
+    elfs: Iterable[KnownElf], machine: str | None, fits: Callable[[KnownElf], bool], what: What = "dump"
+) -> KnownElf:
+    """The only one for this machine, where that is known, that *fits*; for what does not say which program it is of.
 
     Raises:
         NoElfError: ``no_elf`` or ``ambiguous_elf``.
     """
-    candidates = [elf for elf in elfs if elf.machine == machine]
+    # A chip's ROM has the return addresses of every program for it.
+    programs = [elf for elf in elfs if not is_rom_name(elf.name)]
+    candidates = [elf for elf in programs if machine is None or elf.machine == machine]
     if len(candidates) > _MAX_TRIES:
-        raise _ambiguous("the dump does not say which program it is of", candidates, None)
+        raise _ambiguous(f"the {what} does not say which program it is of", candidates, None, what)
     fitting = [elf for elf in candidates if fits(elf)]
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
         raise NoElfError(
             "no_elf",
-            "the dump does not say which program it is of, and no ELF file that is known fits its return addresses; "
+            f"the {what} does not say which program it is of, and no ELF file that is known fits its return addresses; "
             "`esperctl elf add PATH` adds one",
             None,
         )
-    raise _ambiguous("the dump does not say which program it is of, and its return addresses", fitting, None)
+    raise _ambiguous(f"the {what} does not say which program it is of", fitting, None, what)
 
 
-def _ambiguous(why: str, found: list[KnownElf], wanted: str | None) -> NoElfError:
+def _ambiguous(why: str, found: list[KnownElf], wanted: str | None, what: What) -> NoElfError:
     names = ", ".join(elf.sha256[:16] for elf in found[:4]) + (" …" if len(found) > 4 else "")
     return NoElfError(
         "ambiguous_elf",
-        f"{why}: {len(found)} ELF files may be it ({names}); name one with `esperctl coredumps decode ID --elf ELF`",
+        f"{why}: {len(found)} ELF files may be it ({names}); name one with `{_COMMANDS[what]} --elf ELF`",
         wanted,
     )

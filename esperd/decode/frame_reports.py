@@ -1,8 +1,13 @@
 """A physical frame into the functions that stand at it, inlined ones first."""
 
+from typing import Final
+
 from esperd.decode.program import Variable
 from esperd.decode.report import ArgumentReport, FrameReport
 from esperd.decode.unwind.frames import Frame
+
+# Damaged line tables count to numbers that no other program reads.
+_LINES: Final = 1 << 31
 
 
 def describe_frame(
@@ -25,7 +30,7 @@ def describe_frame(
                 frame.pc,
                 source.function,
                 source.file,
-                source.line,
+                source.line if source.line is not None and 0 <= source.line < _LINES else None,
                 source.is_inlined,
                 _described(program.arguments(frame, inlined_depth=depth)) if with_arguments else [],
                 _described(program.local_variables(frame, inlined_depth=depth)) if with_locals else [],

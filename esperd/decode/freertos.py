@@ -12,16 +12,24 @@ from esperd.decode.program import Member, Program
 # ESP-IDF's layout when the program has no debug information: pointer, two list items, priority, stack, name.
 _FALLBACK: Final = {
     "pxTopOfStack": Member(0, 4),
+    "xStateListItem": Member(4, 20),
     "uxPriority": Member(44, 4),
     "pxStack": Member(48, 4),
     "pcTaskName": Member(52, 16),
 }
 _MAX_NAME_BYTES: Final = 64
+# The last member of ListItem_t points to the list that holds the item. Source: FreeRTOS-Kernel include/list.h.
+_STATE_ITEMS: Final = ("xStateListItem", "xGenericListItem")
+_CONTAINER: Final = Member(16, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskBlock:
-    """What a control block says; null where it does not, or where the dump lacks it."""
+    """What a control block says; null where it does not, or where the dump lacks it.
+
+    ``core`` is the one that the task is pinned to, 0x7FFFFFFF for none; ``waits_in`` is the address of the list that
+    the task is in: of those that are ready, delayed, or wait for something.
+    """
 
     name: str | None
     priority: int | None
@@ -29,6 +37,8 @@ class TaskBlock:
     top_of_stack: int | None
     stack_start: int | None
     stack_end: int | None
+    core: int | None
+    waits_in: int | None
 
     @property
     def stack_used(self) -> int | None:
@@ -70,4 +80,13 @@ def read_task_block(memory: Memory, tcb: int, layout: dict[str, Member]) -> Task
         number("pxTopOfStack"),
         number("pxStack"),
         number("pxEndOfStack"),
+        number("xCoreID"),
+        _container(memory, tcb, layout),
     )
+
+
+def _container(memory: Memory, tcb: int, layout: dict[str, Member]) -> int | None:
+    item = next((layout[name] for name in _STATE_ITEMS if name in layout), None)
+    if item is None or item.size != _CONTAINER.offset + _CONTAINER.size:
+        return None
+    return memory.word(tcb + item.offset + _CONTAINER.offset)

@@ -6,6 +6,7 @@ saved frames: components/xtensa/include/xtensa_context.h, components/riscv/inclu
 
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, Literal
 
 from esperd.decode.dump import Container
@@ -24,12 +25,26 @@ _NOTE_PANIC_DETAILS: Final = 679
 _NOTE_DUMP_INFO: Final = 8266
 _SKIPPED_TASK: Final = 0xDEADBEEF
 _XTENSA_CHIPS: Final = ("esp32", "esp32s2", "esp32s3")
-# Where the firmware lets a stack begin whose pointer was damaged; nothing is there on any chip.
+# Where the firmware lets a stack begin whose pointer was damaged.
 _FAKE_STACKS: Final = {
     "xtensa": ((0x20000000, 0x30000000),),
     "riscv": ((0x20000000, 0x30000000), (0x70000000, 0x80000000)),
 }
-_MAX_TASKS: Final = 4096
+# Chips that have nothing else there. Of others only a stack that is not in the dump is a fake one.
+_CHIPS_WITHOUT_MEMORY_THERE: Final = (
+    *_XTENSA_CHIPS,
+    *("esp32c2", "esp32c3", "esp32c5", "esp32c6", "esp32c61", "esp32h2", "esp32p4"),
+)
+# What vPortYield stores. Source: esp-idf components/xtensa/include/xtensa_context.h, XT_SOL_FRMSZ.
+SOLICITED_FRAME_BYTES: Final = 32
+# RvExcFrame: pc and x1 to x31, then the words of these names; its place is a multiple of 16 bytes long.
+_RISCV_FRAME: Final = struct.Struct("<37I")
+_RISCV_FRAME_BYTES: Final = 160
+_RISCV_EXCEPTION_NAMES: Final = ("mstatus", "mtvec", "mcause", "mtval", "mhartid")
+_MAX_TASKS: Final = 1024
+_MAX_NOTES: Final = 8192
+_XTENSA_ADDRESS: Final = 0x3FFFFFFF
+_XTENSA_CODE_REGION: Final = 0x40000000
 
 RISCV_NAMES: Final = (
     *("pc", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"),
@@ -47,13 +62,17 @@ _XTENSA_SPECIAL: Final = {232: "exccause", 238: "excvaddr"} | {
 
 @dataclass(slots=True)
 class TaskImage:
-    """A task as the dump holds it; ``stack`` is its saved part (first address, address after the last)."""
+    """A task as the dump holds it; ``stack`` is its saved part (first address, address after the last).
+
+    ``is_solicited``: it gave up the processor itself, so that of its registers only pc, ps and a1 are known (Xtensa).
+    """
 
     tcb: int
     registers: dict[str, int]
     stack: tuple[int, int] | None
     is_crashed: bool = False
     is_stack_corrupt: bool = False
+    is_solicited: bool = False
 
 
 @dataclass(slots=True)
@@ -87,18 +106,44 @@ def read_image(container: Container) -> CoreImage:
     image.warnings[:0] = container.warnings
     if not image.tasks and not image.memory.segments:
         raise DecodeError("no_dump", "the core dump is cut off before its first task")
+    segments = image.memory.segments
+    # A task's control block comes right before its stack.
+    after = {segment.address: following.address for segment, following in pairwise(segments)}
     for task in image.tasks:
-        _check_stack(image, task)
+        _check_stack(image, task, after.get(task.tcb))
+        if image.machine == "xtensa" and not task.is_crashed:
+            _recognise_solicited(image, task)
     return image
 
 
-def _check_stack(image: CoreImage, task: TaskImage) -> None:
+def _check_stack(image: CoreImage, task: TaskImage, stack_start: int | None) -> None:
     pointer = task.registers.get("a1" if image.machine == "xtensa" else "sp", 0)
     ranges = _FAKE_STACKS[image.machine]
-    # RISC-V emulators and the P4 have memory in such ranges: only a stack that is not in the dump is a fake one.
-    if any(low <= pointer < high for low, high in ranges) and image.memory.segment_at(pointer) is None:
+    if task.stack is None and stack_start is not None:
+        # The pointer may be anything; where the firmware put what it saved instead tells.
+        pointer = stack_start
+    is_nothing_there = image.chip in _CHIPS_WITHOUT_MEMORY_THERE or image.memory.segment_at(pointer) is None
+    if is_nothing_there and any(low <= pointer < high for low, high in ranges):
         task.is_stack_corrupt = True
         image.warnings.append(f"stack_corrupt: the stack of the task at 0x{task.tcb:08x} was damaged")
+
+
+def _recognise_solicited(image: CoreImage, task: TaskImage) -> None:
+    """Leaves of the registers what is true: the others are those of another function, or were never stored."""
+    # pxTopOfStack is the first member of every control block.
+    top = image.memory.word(task.tcb)
+    if top is None or image.memory.word(top) != 0:
+        return
+    pc, ps = image.memory.word(top + 4), image.memory.word(top + 8)
+    # The writer of the dump clears the size of the window that a return address has in its upper bits.
+    if pc is None or ps is None or (pc ^ task.registers.get("pc", 0)) & _XTENSA_ADDRESS:
+        return
+    task.is_solicited = True
+    task.registers = {
+        "pc": pc & _XTENSA_ADDRESS | _XTENSA_CODE_REGION,
+        "ps": ps,
+        "a1": top + SOLICITED_FRAME_BYTES & 0xFFFFFFFF,
+    }
 
 
 # ELF ------------------------------------------------------------------------------------------------------
@@ -115,6 +160,8 @@ def _read_elf(container: Container) -> CoreImage:
         raise DecodeError("no_dump", f"it is no core of an ESP chip: ELF type {elf_type}, machine 0x{machine_number:x}")
     machine: Machine = "xtensa" if machine_number == _EM_XTENSA else "riscv"
     image = CoreImage(machine, container.chip, container.chip_revision, [], Memory([]))
+    missing_bytes = 0
+    unclaimed_bytes = 2 * len(data)
     for index in range(entry_count):
         offset = header_offset + index * entry_bytes
         if entry_bytes < 32 or offset + 32 > len(data):
@@ -122,17 +169,28 @@ def _read_elf(container: Container) -> CoreImage:
             break
         kind, start, address, _, size, _, flags, _ = struct.unpack_from("<8I", data, offset)
         content = data[start : start + size]
+        missing_bytes += size - len(content)
+        unclaimed_bytes -= len(content)
+        if unclaimed_bytes < 0:
+            # Segments have their bytes for themselves. Thousands with all of the file would not fit the memory.
+            image.warnings.append("damaged: the segments have more bytes than the core dump")
+            break
         if kind == _PT_NOTE:
             _read_notes(image, content)
         elif kind == _PT_LOAD and content:
             image.memory.segments.append(Segment(address, content, flags))
+    if missing_bytes and container.version is None:
+        # A core in a container is known to be cut off by the container's length.
+        image.warnings.append(f"truncated: {missing_bytes} bytes of its segments are missing")
     _place_stacks(image)
     return image
 
 
 def _read_notes(image: CoreImage, data: bytes) -> None:
     position = 0
-    while position + 12 <= len(data):
+    for _ in range(_MAX_NOTES):
+        if position + 12 > len(data):
+            return
         name_bytes, description_bytes, kind = struct.unpack_from("<3I", data, position)
         start = position + 12 + (name_bytes + 3 & ~3)
         if start + description_bytes > len(data):
@@ -160,8 +218,8 @@ def _take_note(image: CoreImage, name: bytes, kind: int, description: bytes) -> 
 
 
 def _take_prstatus(image: CoreImage, description: bytes) -> None:
-    names_bytes = 72 + 4 * (len(RISCV_NAMES) if image.machine == "riscv" else 64 + 16)
-    if len(description) < min(names_bytes, 72 + 4 * 32) or len(image.tasks) >= _MAX_TASKS:
+    needed_bytes = 72 + 4 * (len(RISCV_NAMES) if image.machine == "riscv" else 64 + 16)
+    if len(description) < needed_bytes or len(image.tasks) >= _MAX_TASKS:
         return
     tcb = struct.unpack_from("<I", description, 24)[0]
     if image.machine == "riscv":
@@ -196,13 +254,22 @@ def _place_stacks(image: CoreImage) -> None:
             task.stack = (segment.address, segment.end)
     crashed = image.crashed_task
     if image.machine == "riscv" and crashed is not None and crashed.stack is not None:
-        # The frame that the panic handler saved; only the crashed task's is of this exception.
-        names = ("mstatus", "mtvec", "mcause", "mtval", "mhartid")
-        frame = image.memory.read(crashed.stack[0], 4 * 37)
-        if frame is not None:
-            words = struct.unpack("<37I", frame)
-            if words[0] == crashed.registers["pc"] and words[2] == crashed.registers["sp"]:
-                image.exception.update(zip(names, words[32:37], strict=True))
+        _take_riscv_exception(image, crashed, crashed.stack[0])
+
+
+def _take_riscv_exception(image: CoreImage, crashed: TaskImage, stack_start: int) -> None:
+    """The machine's registers from the frame that the panic handler saved: only the crashed task's are of this one.
+
+    It is where the saved part of the stack begins; in a dump of all memory, right below the stack pointer.
+    """
+    for address in (stack_start, crashed.registers["sp"] - _RISCV_FRAME_BYTES):
+        data = image.memory.read(address, _RISCV_FRAME.size)
+        if data is None:
+            continue
+        words = _RISCV_FRAME.unpack(data)
+        if words[0] == crashed.registers["pc"] and words[2] == crashed.registers["sp"]:
+            image.exception.update(zip(_RISCV_EXCEPTION_NAMES, words[32:], strict=True))
+            return
 
 
 # Binary ---------------------------------------------------------------------------------------------------
@@ -247,19 +314,18 @@ def _read_binary(container: Container) -> CoreImage:
 def _saved_registers(image: CoreImage, address: int, *, is_crashed: bool) -> dict[str, int]:
     """The registers that the frame at the start of a stack holds; empty when it is not there."""
     if image.machine == "riscv":
-        frame = image.memory.read(address, 4 * 37)
+        frame = image.memory.read(address, _RISCV_FRAME.size)
         if frame is None:
             return {}
-        words = struct.unpack("<37I", frame)
+        words = _RISCV_FRAME.unpack(frame)
         if is_crashed:
-            image.exception.update(zip(("mstatus", "mtvec", "mcause", "mtval", "mhartid"), words[32:], strict=True))
+            image.exception.update(zip(_RISCV_EXCEPTION_NAMES, words[32:], strict=True))
         return dict(zip(RISCV_NAMES, words[:32], strict=True))
     frame = image.memory.read(address, 4 * 25) or (image.memory.read(address, 32) or b"").ljust(100, b"\0")
     words = struct.unpack("<25I", frame)
     if words[0] == 0:
-        # A task that gave up the processor itself: the window's base registers only.
-        saved = {"pc": words[1], "ps": words[2]}
-        return saved | dict(zip(_XTENSA_WINDOW[:4], words[4:8], strict=True)) | {"a1": address + 32}
+        # A task that gave up the processor itself.
+        return {"pc": words[1], "ps": words[2], "a1": address + SOLICITED_FRAME_BYTES}
     ps = words[2] & ~0x10 if words[2] & 0x20 else words[2]
     if is_crashed:
         image.exception.update(exccause=words[20], excvaddr=words[21])

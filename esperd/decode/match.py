@@ -29,12 +29,13 @@ def return_address_share(stacks: list[list[Frame]], space: AddressSpace) -> tupl
 def is_behind_xtensa_call(space: AddressSpace, pc: int) -> bool:
     """Whether the instruction before *pc* is CALL4/8/12 or CALLX4/8/12 (three bytes each).
 
-    Source: Xtensa ISA, CALL and CALLX formats: op0 5 with n in bits 5:4; CALLX is op0 0 with bits 7:6 = 3.
+    Source: Xtensa ISA, CALL and CALLX formats: op0 5 with n in bits 5:4; CALLX has 3 in bits 7:6 and 0 in all others
+    but those and the register's (11:8). NOP differs from it in bits 15:12 only.
     """
     data = space.read(pc - 3, 3)
     if data is None:
         return False
     word = int.from_bytes(data, "little")
     is_call = word & 0xF == 5 and word >> 4 & 3 != 0
-    is_callx = word & 0xFF000F == 0 and word >> 6 & 3 == 3 and word >> 4 & 3 != 0
+    is_callx = word & 0xFFF00F == 0 and word >> 6 & 3 == 3 and word >> 4 & 3 != 0
     return is_call or is_callx

@@ -54,7 +54,11 @@ class TaskReport:
 
 @dataclass(frozen=True, slots=True)
 class MemoryReport:
-    """A part of the address space; ``flags`` such as ``RW``, ``name`` of the program's section where it has one."""
+    """A part of the address space, of the program or of the dump: those of the dump come last.
+
+    ``flags`` are letters of ``RWXA``: read, write, execute, and of sections allocate. ``name`` is that of the section;
+    parts of the dump that are in no section, and those of tasks, are ``.coredump.tasks.data``.
+    """
 
     address: int
     size: int
@@ -64,11 +68,12 @@ class MemoryReport:
 
 @dataclass(frozen=True, slots=True)
 class DecoderReport:
-    """Who made the report."""
+    """Who made the report; ``rom`` is the path of the ROM's ELF file that gave names, null without one."""
 
     backend: str
     version: str
     seconds: float
+    rom: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Final
 from esperd.decode.report import FrameReport, Report, TaskReport
 
 _WIDTH: Final = 63
+_DUMPED: Final = ".coredump."
 # Source: Xtensa ISA, EXCCAUSE; the names are those of the Xtensa HAL. 64 and up are ESP-IDF's own.
 _EXCCAUSE: Final = {
     0: "IllegalInstructionCause",
@@ -100,7 +101,9 @@ def _lines(report: Report, with_locals: bool) -> Iterator[str]:
     yield _banner("ALL MEMORY REGIONS")
     yield "Name   Address   Size   Attrs"
     for region in report.memory:
-        yield f"{region.name or '.coredump'} 0x{region.address:x} 0x{region.size:x} {region.flags}"
+        letters = "RWX" if region.name.startswith(_DUMPED) else "RWXA"
+        columns = "".join(letter if letter in region.flags else " " for letter in letters)
+        yield f"{region.name} 0x{region.address:x} 0x{region.size:x} {columns}"
     yield ""
     yield _banner(f"{(report.chip or 'ESP').upper()} CORE DUMP END")
     yield "=" * _WIDTH

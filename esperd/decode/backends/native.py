@@ -1,5 +1,6 @@
 """Our own decoder."""
 
+import os
 from pathlib import Path
 
 from esper_protocol.records import Machine
@@ -9,6 +10,7 @@ from esperd.decode.errors import DecodeError
 from esperd.decode.program import ProgramError
 from esperd.decode.report_text import format_report
 from esperd.decode.request import NATIVE, DecodeRequest
+from esperd.decode.rom import RomSearch
 
 
 class NativeBackend:
@@ -23,8 +25,10 @@ class NativeBackend:
     def decode(self, data: bytes, elf: Path | None, request: DecodeRequest) -> Decoded:
         """See Backend."""
         rom = None if request.rom is None else Path(request.rom)
+        stored = tuple((known.name, Path(known.path)) for known in request.elfs)
+        roms = RomSearch(os.environ, stored)
         try:
-            report = decode_core_dump(data, elf, rom=rom, force=request.force, with_locals=request.locals)
+            report = decode_core_dump(data, elf, rom=rom, roms=roms, force=request.force, with_locals=request.locals)
         except ProgramError as error:
             raise DecodeError("bad_elf", str(error)) from error
         return Decoded(report, format_report(report, with_locals=request.locals))

@@ -19,6 +19,7 @@ from typing import Final, Self
 from esperd.decode.program.errors import DamagedProgramError, ProgramError
 from esperd.decode.program.limits import MAX_SECTION_BYTES, MAX_SECTIONS
 from esperd.decode.program.model import Machine
+from esperd.decode.program.work import Work
 
 _HEADER: Final = struct.Struct("<16sHHIIIIIHHHHHH")
 _SECTION: Final = struct.Struct("<10I")
@@ -31,6 +32,7 @@ _SHF_WRITE, _SHF_ALLOC, _SHF_EXECINSTR, _SHF_COMPRESSED = 1, 2, 4, 0x800
 _COMPRESSED_BY_ZLIB: Final = 1
 # ESP-IDF places constants in sections that its linker script leaves writable (SHF_WRITE).
 _READ_ONLY_PREFIXES: Final = (".flash.", ".rodata", ".text", ".vectors")
+_UNWINDING_PREFIX: Final = ".eh_frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +69,35 @@ class Section:
 class ElfFile:
     """An open ELF file; owns its file descriptor until `close`."""
 
-    def __init__(self, path: Path, file: BufferedReader) -> None:
+    def __init__(self, path: Path, file: BufferedReader, *, is_rom: bool = False) -> None:
         self.path = path
         self._file = file
         status = os.fstat(file.fileno())
         self._identity = (status.st_size, status.st_mtime_ns)
         self._contents: dict[int, bytes] = {}
+        #: What may still be done for this file.
+        self.work = Work()
         machine, self.entry, self.sections = self._read_headers(status.st_size)
         self.machine: Machine = machine
         self._by_name = {section.name: section for section in reversed(self.sections)}
-        loaded = [section for section in self.sections if section.is_loaded and section.size]
+        # The unwinding tables of a ROM are not in the ROM: their addresses are made up, and may be other code's.
+        loaded = [
+            section
+            for section in self.sections
+            if section.is_loaded and section.size and not (is_rom and section.name.startswith(_UNWINDING_PREFIX))
+        ]
         self._loaded = sorted(loaded, key=lambda section: section.address)
         self._loaded_addresses = [section.address for section in self._loaded]
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, is_rom: bool = False) -> Self:
         """Opens *path*; raises ProgramError when it cannot be read or is no ELF32 program for Xtensa or RISC-V."""
         try:
             file = path.open("rb")
         except OSError as error:
             raise ProgramError(f"{path} can't be opened: {error.strerror}") from error
         try:
-            return cls(path, file)
+            return cls(path, file, is_rom=is_rom)
         except OSError as error:
             file.close()
             raise ProgramError(f"{path} can't be read: {error.strerror}") from error
@@ -196,6 +205,8 @@ def _decompress(data: bytes, name: str) -> bytes:
     kind, size, _ = _COMPRESSION.unpack_from(data)
     if kind != _COMPRESSED_BY_ZLIB or size > MAX_SECTION_BYTES:
         raise DamagedProgramError(f"section {name} is compressed in an unknown way")
+    if not size:
+        return b""  # which zlib would take for "without a limit"
     try:
         return zlib.decompressobj().decompress(data[_COMPRESSION.size :], size)
     except zlib.error as error:

@@ -6,7 +6,7 @@ from typing import Self
 
 from esperd.decode.program.call_sites import CallSiteIndex
 from esperd.decode.program.code_index import DAMAGE, CodeIndex
-from esperd.decode.program.elf import ElfFile
+from esperd.decode.program.elf import ElfFile, Section
 from esperd.decode.program.model import CfiRow, FrameContext, Function, Machine, Member, SourceFrame, Symbol, Variable
 from esperd.decode.program.structures import find_structure
 from esperd.decode.program.unwinding import CfiUnwinder, UnwoundFrame
@@ -34,13 +34,17 @@ class Program:
         self._sha256: str | None = None
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, *, is_rom: bool = False) -> Self:
         """Opens *path*.
+
+        Args:
+            path: The file.
+            is_rom: It is a chip's ROM: its unwinding tables are used, but take no part in the address space.
 
         Raises:
             ProgramError: It cannot be read, is truncated, or is no linked ELF32 for Xtensa or RISC-V.
         """
-        return cls(ElfFile.open(path))
+        return cls(ElfFile.open(path, is_rom=is_rom))
 
     def close(self) -> None:
         """Closes the file."""
@@ -53,6 +57,16 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def sections(self) -> list[Section]:
+        """The sections in the order of the file."""
+        return self._elf.sections
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether questions stayed unanswered because the debug information takes too long to follow."""
+        return self._elf.work.is_exhausted
 
     def sha256(self) -> str:
         """The digest of the file in lower-case hexadecimal, as ESP-IDF stores it in images and core dumps."""

@@ -11,16 +11,17 @@ How = Literal["registers", "window", "cfi", "prologue", "scan", "tailcall", "sol
 
 @dataclass(frozen=True, slots=True)
 class AddressSpace:
-    """The dump first, then the application's constants, then the ROM's."""
+    """The dump first, then the constants of ``programs``, the application's before others, then the ROM's."""
 
     memory: Memory
     programs: tuple[Program, ...]
+    rom: Program | None = None
 
     def read(self, address: int, size: int) -> bytes | None:
         """Exactly *size* bytes, or None."""
         data = self.memory.read(address, size)
         if data is None:
-            for program in self.programs:
+            for program in self._all():
                 data = program.read_constant(address, size)
                 if data is not None:
                     break
@@ -33,7 +34,10 @@ class AddressSpace:
 
     def program_at(self, pc: int) -> Program | None:
         """The program whose code is at *pc*; the application's comes before the ROM's."""
-        return next((program for program in self.programs if program.is_code(pc)), None)
+        return next((program for program in self._all() if program.is_code(pc)), None)
+
+    def _all(self) -> tuple[Program, ...]:
+        return self.programs if self.rom is None else (*self.programs, self.rom)
 
 
 @dataclass(slots=True)

@@ -5,37 +5,42 @@ from typing import Final
 from esperd.decode.image import CoreImage, TaskImage
 from esperd.decode.unwind import riscv, xtensa
 from esperd.decode.unwind.frames import AddressSpace, Frame
+from esperd.decode.unwind.xtensa_solicited import solicited_frame
 
 MAX_FRAMES: Final = 128
 
 
 def walk(image: CoreImage, task: TaskImage, space: AddressSpace) -> tuple[list[Frame], str]:
     """All frames, innermost first, and why the last one is the last."""
-    if task.is_stack_corrupt:
-        return [], "the stack pointer was damaged"
     if "pc" not in task.registers:
         return [], "its registers are not in the dump"
     frame = innermost(image, task, space)
+    if task.is_stack_corrupt:
+        return [frame], "the stack pointer was damaged"
     frames = [frame]
     seen = {(frame.pc, _stack_pointer(image, frame))}
     while len(frames) < MAX_FRAMES:
         if frame.pc in (0, xtensa.NO_CALLER_PC) or _is_entry(space, frame):
             return frames, "outermost"
-        found = xtensa.caller_of(frame) if image.machine == "xtensa" else riscv.caller_of(frame)
+        found = xtensa.caller_of(frame) if image.machine == "xtensa" else riscv.caller_of(frame, task.tcb)
         if isinstance(found, str):
             return frames, found
         key = (found.pc, _stack_pointer(image, found))
         if key in seen:
             return frames, "the same frame came twice"
         seen.add(key)
-        frame.caller = found
-        frames.append(found)
-        frame = found
-    return frames, f"more than {MAX_FRAMES} frames"
+        between = riscv.tail_called(frame, found) if image.machine == "riscv" else []
+        for following in (*between, found):
+            frame.caller = following
+            frames.append(following)
+            frame = following
+    return frames[:MAX_FRAMES], f"more than {MAX_FRAMES} frames"
 
 
 def innermost(image: CoreImage, task: TaskImage, space: AddressSpace) -> Frame:
     """The frame that the task's registers describe."""
+    if task.is_solicited:
+        return solicited_frame(task, space)
     values = task.registers
     if image.machine == "xtensa":
         registers: dict[int, int | None] = {number: values.get(f"a{number}") for number in range(16)}

@@ -7,6 +7,7 @@ Procedure-Call Protocol" and the window overflow handlers; esp-idf components/xt
 from typing import Final
 
 from esperd.decode.unwind.frames import AddressSpace, Frame
+from esperd.decode.unwind.xtensa_solicited import inferred_caller
 
 _PS_WOE: Final = 1 << 18
 _PS_EXCM: Final = 1 << 4
@@ -23,7 +24,9 @@ def caller_of(frame: Frame) -> Frame | str:
     ps = frame.extra.get("ps", _PS_WOE)
     if not ps & _PS_WOE or ps & _PS_EXCM:
         return "registers are not in windows here"
-    if frame.is_innermost and frame.space.read(frame.pc, 1) == bytes((_ENTRY_OPCODE,)):
+    if frame.how == "solicited" and frame.registers.get(0) is None:
+        return _caller_of_solicited(frame)
+    if frame.is_innermost and frame.how != "inferred" and frame.space.read(frame.pc, 1) == bytes((_ENTRY_OPCODE,)):
         return _caller_before_entry(frame, ps)
     a0, a1 = frame.registers.get(0), frame.registers.get(1)
     if a0 is None or a1 is None:
@@ -41,6 +44,20 @@ def caller_of(frame: Frame) -> Frame | str:
     frame.cfa = saved[1]
     pc = (frame.pc & _REGION) | (a0 & _ADDRESS)
     return Frame(pc, registers, frame.space, is_innermost=False, how="window", extra={"ps": _PS_WOE})
+
+
+def _caller_of_solicited(frame: Frame) -> Frame | str:
+    found = inferred_caller(frame)
+    if found is None:
+        return "its stack is not in the dump"
+    if found.pc:
+        return found
+    # Nothing tells where that one stands; the one after it is known, but something is missing in between.
+    found.pc = frame.pc
+    after = caller_of(found)
+    if isinstance(after, Frame):
+        after.how = "inferred"
+    return after
 
 
 def _caller_before_entry(frame: Frame, ps: int) -> Frame | str:
