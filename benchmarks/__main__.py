@@ -37,7 +37,7 @@ def main() -> int:
         if unknown := [name for name in wanted if name not in names]:
             parser.error(f"there is no experiment {unknown[0]} in {arguments.profile}: {', '.join(names)}")
         for name in missing:
-            print(f"not measured: {name} is not installed (benchmarks/README.md says how)", file=sys.stderr)
+            print(f"not measured: {name} is not here (benchmarks/README.md says how)", file=sys.stderr)
         outcomes: list[Outcome] = []
         chance = random.Random()  # noqa: S311 - an order, not a secret
         for experiment in profile.experiments:

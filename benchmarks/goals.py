@@ -15,6 +15,9 @@ _RACK_WINDOW_MS: Final = 20.0
 _RSS_BASE_MB: Final = 40.0
 _RSS_PORT_MB: Final = 1.0
 _TAIL_MB: Final = 4.0
+_DECODE_MB: Final = 40.0
+# A backtrace of so many addresses must not be felt.
+_WARM_MS: Final = 5.0
 # A sum of wake-ups that differs from none only by what the measurement itself disturbs.
 _NO_WAKEUPS_PER_S: Final = 0.1
 
@@ -63,6 +66,13 @@ def _metric(metric: str, subject: str, scale: float = 1.0, offset: float = 0.0) 
     return lambda one: one[subject][metric] * scale + offset if metric in one.get(subject, {}) else None
 
 
+def _asked_again(one: Round) -> float | None:
+    """Of wall time: the processor's clock is too coarse for so little."""
+    if "addr2line" not in one:
+        return None
+    return one["running"]["again_wall_ms"] / one["addr2line"]["wall_ms"]
+
+
 def _against_c(one: Round) -> float | None:
     if "c" in one:
         return one["esperd1"]["cpu_ms_per_mb"] / one["c"]["cpu_ms_per_mb"]
@@ -92,6 +102,26 @@ def _goals_of_rate(baud: int) -> list[Goal]:
         Goal(6, f"{rate}: CPU vs esp-idf-monitor", paced, _ratio("core_percent", "esperd1", "idf"), 0.25, 0.4),
         Goal(7, f"{rate}: p50 vs cat", paced, _ratio("p50_ms", "esperd1", "cat"), 6, None, is_wall=True),
         Goal(7, f"{rate}: p99 vs esp-idf-monitor", paced, _ratio("p99_ms", "esperd1", "idf"), 0.6, 1.0, is_wall=True),
+    ]
+
+
+def _goals_of_machine(machine: str) -> list[Goal]:
+    experiment, what = f"symbolize-{machine}", f"20 addresses, {machine}"
+    return [
+        Goal(
+            15, f"{what}: new program vs addr2line, CPU", experiment, _ratio("cpu_ms", "running", "addr2line"), 1.2, 2
+        ),
+        Goal(15, "same, wall time", experiment, _ratio("wall_ms", "running", "addr2line"), 1.2, 2, is_wall=True),
+        Goal(15, f"{what}: the same again vs addr2line", experiment, _asked_again, 0.05, None, is_wall=True),
+        Goal(
+            15,
+            f"{what}: others nearby, ms",
+            experiment,
+            _metric("near_wall_ms", "running"),
+            _WARM_MS,
+            None,
+            is_wall=True,
+        ),
     ]
 
 
@@ -166,9 +196,14 @@ GOALS: Final[Sequence[Goal]] = (
     Goal(13, "same, wall time", "start", _ratio("wall_ms", "esperd", "trio"), 1.5, 2, is_wall=True),
     Goal(14, "`esperctl boards` vs bare imports, CPU", "one-shot", _ratio("cpu_ms", "esperctl", "python"), 1.5, 2),
     Goal(14, "same, wall time", "one-shot", _ratio("wall_ms", "esperctl", "python"), 1.5, 2, is_wall=True),
+    *_goals_of_machine("riscv"),
+    *_goals_of_machine("xtensa"),
     Goal(16, "journal: append vs os.write", "firehose", _append_ratio, 2.5, 4),
     Goal(16, "journal: decoded replay vs firehose", "firehose", _decoded_ratio, 1, 4),
     Goal(17, "16 ports x 921600, 4 viewers: % of a core", "rack", _metric("core_percent", "esperd4"), 30, 60),
+    Goal(18, "core dump, cold: CPU vs esp-coredump", "decode", _ratio("cpu_ms", "native", "esp-coredump"), 0.6, 0.8),
+    Goal(18, "same, wall time", "decode", _ratio("wall_ms", "native", "esp-coredump"), 0.6, 0.8, is_wall=True),
+    Goal(19, "core dump, the largest: memory, MB", "decode", _metric("peak_mb", "native-all"), _DECODE_MB, _DECODE_MB),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from benchmarks import consumers, moments, peers
 from benchmarks.consumers import Consumer
 from benchmarks.corpus import dump_corpus, log_corpus
+from benchmarks.decodes import decode_bench
 from benchmarks.loads import Load, Metrics, measure, save_corpus
 from benchmarks.rounds import Experiment
 
@@ -125,6 +126,11 @@ class _Bench:
             ),
         ]
 
+    def decodes(self) -> list[Experiment]:
+        found = decode_bench(self.directory)
+        self.missing += found.missing
+        return found.experiments
+
     def _paced_load(self, baud: int, seconds: float) -> Load:
         return Load(self.logs, int(baud / _BITS_PER_BYTE * seconds), baud)
 
@@ -132,7 +138,7 @@ class _Bench:
 def quick(directory: Path) -> tuple[Profile, list[str]]:
     """For each change: about a minute."""
     bench = _Bench(directory)
-    experiments = [bench.firehose((1, 8)), bench.paced(921_600, 1.5), *bench.moments(2.5, 3.0)]
+    experiments = [bench.firehose((1, 8)), bench.paced(921_600, 1.5), *bench.moments(2.5, 3.0), *bench.decodes()]
     return Profile(experiments, 3), bench.missing
 
 
@@ -148,6 +154,7 @@ def full(directory: Path) -> tuple[Profile, list[str]]:
         bench.stalled_firehose(),
         *(bench.dump_stream(baud, 4.0) for baud in (921_600, _FASTEST_BAUD)),
         *bench.moments(12.0, 15.0),
+        *bench.decodes(),
     ]
     return Profile(experiments, 5), bench.missing
 

@@ -2,13 +2,19 @@
 
 A plan is a tuple of numbers: a positive one is bytes to skip, a negative one names a form of variable length.
 Neighbouring fixed sizes are merged, so most DIEs are stepped over by one addition.
+
+Each unit has a table of its own, with a hundred shapes that mostly are those of the unit before it. A shape is found by
+a regular expression and known by its bytes, so each is taken apart once in a program.
 """
 
-from dataclasses import dataclass
+import functools
+import re
+from collections.abc import Sequence
 from typing import Final
 
 from esperd.decode.program import constants as dw
 from esperd.decode.program.errors import DamagedProgramError
+from esperd.decode.program.limits import MAX_ATTRIBUTES
 from esperd.decode.program.reading import U16, U32, read_sleb, read_uleb
 
 Plan = tuple[int, ...]
@@ -72,59 +78,102 @@ _VARIABLE_SIZES: Final = {
     dw.FORM_RNGLISTX: SKIP_LEB,
     dw.FORM_INDIRECT: SKIP_INDIRECT,
 }
+_LEB: Final = rb"[\x80-\xff]*+[\x00-\x7f]"
+# What follows a code: a tag, whether there are children, attributes with their forms (DW_FORM_implicit_const, 0x21, has
+# a number, too), two zeros. It never steps back, so its time is linear.
+_SHAPE: Final = re.compile(rb"%b.(?:(?!\x00\x00)%b(?:\x21%b|%b))*+\x00\x00" % (_LEB, _LEB, _LEB, _LEB), re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
 class Abbreviation:
-    """The shape of a DIE; ``before_sibling`` steps from its attributes to its DW_AT_sibling, None when it has none."""
+    """The shape of a DIE, from its bytes in .debug_abbrev; half are never used, so the rest is read at first use."""
 
-    tag: int
-    has_children: bool
-    attributes: tuple[Attribute, ...]
-    plan: Plan
-    before_sibling: Plan | None
-    has_code: bool
+    def __init__(self, shape: bytes) -> None:
+        self.tag, offset = read_uleb(shape, 0)
+        self.has_children = shape[offset] != 0
+        self._shape = shape
+
+    @functools.cached_property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """In the order of their values."""
+        return tuple(_read_attributes(self._shape))
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """Steps over all attributes."""
+        return _plan(self.attributes)
+
+    @functools.cached_property
+    def fixed_size(self) -> int | None:
+        """Bytes of all attributes, where it is always the same."""
+        return sum(self.plan) if all(step >= 0 for step in self.plan) else None
+
+    @functools.cached_property
+    def before_sibling(self) -> Plan | None:
+        """Steps from the attributes to DW_AT_sibling, in the only form that GCC and Clang use; None without one."""
+        return self._plan_before((dw.AT_SIBLING, dw.FORM_REF4))
+
+    @functools.cached_property
+    def before_extent(self) -> Plan | None:
+        """Steps to DW_AT_low_pc, where that is an address and the size of the code follows it in 4 bytes."""
+        return self._plan_before((dw.AT_LOW_PC, dw.FORM_ADDR), (dw.AT_HIGH_PC, dw.FORM_DATA4))
+
+    @functools.cached_property
+    def has_code(self) -> bool:
+        """Whether there are addresses."""
+        return any(attribute in (dw.AT_LOW_PC, dw.AT_RANGES) for attribute, _, _ in self.attributes)
+
+    def _plan_before(self, *wanted: tuple[int, int]) -> Plan | None:
+        declared = [(attribute, form) for attribute, form, _ in self.attributes]
+        if wanted[0] not in declared:
+            return None
+        position = declared.index(wanted[0])
+        found = tuple(declared[position : position + len(wanted)])
+        return _plan(self.attributes[:position]) if found == wanted else None
 
 
-def read_abbreviations(data: bytes, offset: int) -> dict[int, Abbreviation]:
-    """The table at *offset* of .debug_abbrev, by abbreviation code."""
+def read_abbreviations(data: bytes, offset: int, known: dict[bytes, Abbreviation]) -> dict[int, Abbreviation]:
+    """The table at *offset* of .debug_abbrev, by abbreviation code.
+
+    Args:
+        data: The section.
+        offset: In it.
+        known: Abbreviations by their bytes, of all tables that were read; those of this one are added.
+    """
     table: dict[int, Abbreviation] = {}
     code, offset = read_uleb(data, offset)
     while code:
-        tag, offset = read_uleb(data, offset)
-        has_children = data[offset] != 0
-        attributes, offset = _read_attributes(data, offset + 1)
-        table[code] = _abbreviation(tag, has_children, attributes)
+        match = _SHAPE.match(data, offset)
+        if match is None:
+            raise DamagedProgramError("an abbreviation table has no end")
+        shape = match[0]
+        abbreviation = known.get(shape)
+        if abbreviation is None:
+            abbreviation = known[shape] = Abbreviation(shape)
+        table[code] = abbreviation
+        offset = match.end()
         # The last table of a section may lack its end.
         code, offset = read_uleb(data, offset) if offset < len(data) else (0, offset)
     return table
 
 
-def _read_attributes(data: bytes, offset: int) -> tuple[list[Attribute], int]:
+def _read_attributes(shape: bytes) -> list[Attribute]:
     attributes: list[Attribute] = []
+    _, offset = read_uleb(shape, 0)
+    offset += 1
     while True:
-        attribute, offset = read_uleb(data, offset)
-        form, offset = read_uleb(data, offset)
+        attribute, offset = read_uleb(shape, offset)
+        form, offset = read_uleb(shape, offset)
         if not attribute and not form:
-            return attributes, offset
+            return attributes
         constant = 0
         if form == dw.FORM_IMPLICIT_CONST:
-            constant, offset = read_sleb(data, offset)
+            constant, offset = read_sleb(shape, offset)
         attributes.append((attribute, form, constant))
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise DamagedProgramError("an abbreviation has too many attributes")
 
 
-def _abbreviation(tag: int, has_children: bool, attributes: list[Attribute]) -> Abbreviation:
-    names = [attribute for attribute, _, _ in attributes]
-    before_sibling = None
-    if dw.AT_SIBLING in names:
-        position = names.index(dw.AT_SIBLING)
-        if attributes[position][1] == dw.FORM_REF4:  # the only form that GCC and Clang use for it
-            before_sibling = _plan(attributes[:position])
-    has_code = dw.AT_LOW_PC in names or dw.AT_RANGES in names
-    return Abbreviation(tag, has_children, tuple(attributes), _plan(attributes), before_sibling, has_code)
-
-
-def _plan(attributes: list[Attribute]) -> Plan:
+def _plan(attributes: Sequence[Attribute]) -> Plan:
     steps: list[int] = []
     for _, form, _ in attributes:
         size = FIXED_SIZES.get(form)
@@ -179,4 +228,4 @@ def _skip_indirect(data: bytes, position: int) -> int:
     # A form that names another indirect form could go on for the whole section; nothing produces it.
     if form in (dw.FORM_INDIRECT, dw.FORM_IMPLICIT_CONST):
         raise DamagedProgramError("an indirect form names no form")
-    return skip(data, position, _plan([(0, form, 0)]))
+    return skip(data, position, _plan(((0, form, 0),)))

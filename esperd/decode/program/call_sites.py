@@ -94,7 +94,11 @@ class CallSiteIndex:
     def tail_calls_of(self, entry_pc: int) -> list[CallSite]:
         """The calls that leave the function at *entry_pc* for good."""
         part = self._code.part_at(entry_pc)
-        return [] if part is None else [site for site in self.of(part).values() if site.is_tail_call]
+        if part is None:
+            return []
+        sites = self.of(part)
+        self._code.elf.work.spend(len(sites))
+        return [site for site in sites.values() if site.is_tail_call]
 
     def may_call_itself_by_tail_calls(self, entry_pc: int) -> bool:
         """Whether a chain of tail calls leads back, or one leads to what is not known.
@@ -136,6 +140,8 @@ class CallSiteIndex:
             if not pending or len(found) > 1:
                 return found
             function, chain, seen = pending.pop()
+            if len(pending) > MAX_TAIL_CALL_SEARCH:
+                return []
             for site in self.tail_calls_of(function):
                 target = self.out_of_line(site)
                 if target == callee:

@@ -23,6 +23,8 @@ from esperd.decode.program.reading import U16, U32, U64, read_sleb, read_string,
 
 _POINTER_OMITTED: Final = 0xFF
 _PC_RELATIVE: Final = 0x10
+# "zPLRSB" has all the letters that are known.
+_MAX_AUGMENTATION_BYTES: Final = 16
 _CIE_OF_DEBUG_FRAME: Final = 0xFFFFFFFF
 
 
@@ -56,6 +58,7 @@ class FrameSection:
         self._address = 0 if section is None else section.address
         self._is_eh = name == ".eh_frame"
         self._data = elf.contents_named(name)
+        self._work = elf.work
         self._common: dict[int, CommonEntry] = {}
         self._entries = sorted(self._read_entries(), key=lambda entry: entry.low_pc)
         self._lows = [entry.low_pc for entry in self._entries]
@@ -67,7 +70,8 @@ class FrameSection:
             return None
         entry = self._entries[index]
         common = entry.common
-        builder = RowBuilder(self._data, common.code_alignment, common.data_alignment, self._read_pointer_at(common))
+        addresses = self._read_pointer_at(common)
+        builder = RowBuilder(self._data, common.code_alignment, common.data_alignment, addresses, self._work)
         builder.run_initial(common.instructions)
         builder.run(entry.instructions, entry.low_pc, pc)
         return builder.row(
@@ -124,6 +128,8 @@ class FrameSection:
         data = self._data
         end = offset + 4 + int(U32.unpack_from(data, offset)[0])
         version = data[offset + 8]
+        if data.find(0, offset + 9, offset + 9 + _MAX_AUGMENTATION_BYTES) < 0:
+            raise DamagedProgramError("a CIE has an augmentation that is too long")
         augmentation, position = read_string(data, offset + 9)
         if version == 4:
             position += 2  # address and segment selector sizes

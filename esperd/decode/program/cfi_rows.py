@@ -3,9 +3,10 @@
 from typing import Protocol
 
 from esperd.decode.program.errors import DamagedProgramError
-from esperd.decode.program.limits import MAX_REMEMBERED_ROWS
+from esperd.decode.program.limits import MAX_REGISTER_RULES, MAX_REMEMBERED_ROWS
 from esperd.decode.program.model import CfaRule, CfiRow, RegisterRule
 from esperd.decode.program.reading import U16, U32, read_sleb, read_uleb
+from esperd.decode.program.work import Work
 
 _UNDEFINED = RegisterRule("undefined")
 _SAME_VALUE = RegisterRule("same_value")
@@ -22,11 +23,14 @@ class AddressReader(Protocol):
 class RowBuilder:
     """The state of the table while its instructions run."""
 
-    def __init__(self, data: bytes, code_alignment: int, data_alignment: int, addresses: AddressReader) -> None:
+    def __init__(
+        self, data: bytes, code_alignment: int, data_alignment: int, addresses: AddressReader, work: Work
+    ) -> None:
         self._data = data
         self._code_alignment = code_alignment
         self._data_alignment = data_alignment
         self._addresses = addresses
+        self._work = work
         self._cfa = CfaRule(0, 0)
         self._rules: dict[int, RegisterRule] = {}
         self._initial: dict[int, RegisterRule] = {}
@@ -42,11 +46,14 @@ class RowBuilder:
         """Runs an FDE's instructions until the row that holds *pc* is complete."""
         position, end = extent
         self._location = low_pc
-        while position < end:
-            opcode = self._data[position]
-            position = self._step(opcode, position + 1)
-            if self._location > pc:
-                return
+        try:
+            while position < end and self._location <= pc:
+                opcode = self._data[position]
+                position = self._step(opcode, position + 1)
+                if len(self._rules) > MAX_REGISTER_RULES:
+                    raise DamagedProgramError("call frame instructions have rules for too many registers")
+        finally:
+            self._work.spend(position - extent[0])
 
     def row(self, *, return_register: int, low_pc: int, high_pc: int, is_signal_frame: bool) -> CfiRow:
         """The row that was reached."""

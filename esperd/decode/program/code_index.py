@@ -9,6 +9,7 @@ from esperd.decode.program.dies import Die
 from esperd.decode.program.elf import ElfFile
 from esperd.decode.program.errors import DamagedProgramError
 from esperd.decode.program.functions import FunctionIndex, Scope, entry_of, function_name, scopes_at
+from esperd.decode.program.limits import MAX_REMEMBERED_ADDRESSES
 from esperd.decode.program.lines import LineTable, Row, read_line_table
 from esperd.decode.program.model import Function, SourceFrame
 from esperd.decode.program.ranges import UnitIndex
@@ -49,6 +50,7 @@ class CodeIndex:
         self._functions: dict[int, FunctionIndex] = {}
         self._lines: dict[int, LineTable | None] = {}
         self._names: dict[int, str | None] = {}
+        self._symbolized: dict[int, list[SourceFrame]] = {}
 
     def unit_at(self, pc: int) -> Unit | None:
         """The unit whose code holds *pc*."""
@@ -81,6 +83,14 @@ class CodeIndex:
 
     def symbolize(self, pc: int) -> list[SourceFrame]:
         """The functions at *pc*, innermost first."""
+        known = self._symbolized.get(pc)
+        if known is None:
+            if len(self._symbolized) >= MAX_REMEMBERED_ADDRESSES:
+                self._symbolized.clear()
+            known = self._symbolized[pc] = self._symbolize(pc)
+        return list(known)
+
+    def _symbolize(self, pc: int) -> list[SourceFrame]:
         try:
             scopes = self.scopes_at(pc)
             row = self._row_at(pc)
@@ -123,7 +133,10 @@ class CodeIndex:
     def _row_at(self, pc: int) -> Row | None:
         unit = self.unit_at(pc)
         table = None if unit is None else self.lines(unit)
-        return None if table is None else table.row_at(pc)
+        try:
+            return None if table is None else table.row_at(pc)
+        except DAMAGE:
+            return None
 
     def _frames(self, scopes: list[Scope], row: Row | None) -> list[SourceFrame]:
         """The innermost function is at the line row, each one around it where it calls the one inside."""

@@ -38,6 +38,7 @@ class Contents:
 
     def part(self, offset: int, size: int) -> Self:
         """The bytes of a member; those beyond the end count as missing."""
+        _check_size(size)
         data = self.data[offset : offset + size]
         missing = self.missing >> 8 * offset & ((1 << 8 * size) - 1)
         if len(data) < size:
@@ -49,8 +50,7 @@ class Contents:
 
 def gather(pieces: list[Piece], size: int, source: ValueSource) -> Contents:
     """The value of *size* bytes that *pieces* describe; raises NotAvailableError when memory is not known."""
-    if size > MAX_VALUE_BYTES:
-        raise DamagedProgramError(f"value requires {size} bytes, which is more than max-value-size")
+    _check_size(size)
     if len(pieces) == 1 and pieces[0].bits is None:
         return _from_place(pieces[0].place, size, source)
     value, missing, position = 0, 0, 0
@@ -67,7 +67,13 @@ def gather(pieces: list[Piece], size: int, source: ValueSource) -> Contents:
     return Contents(value.to_bytes(size, "little"), missing)
 
 
+def _check_size(size: int) -> None:
+    if size > MAX_VALUE_BYTES:
+        raise DamagedProgramError(f"value requires {size} bytes, which is more than max-value-size")
+
+
 def _from_place(place: Place, size: int, source: ValueSource) -> Contents:
+    _check_size(size)
     match place:
         case InMemory(address):
             return Contents(source.read_memory(address, size), 0, address)

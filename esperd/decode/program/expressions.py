@@ -32,6 +32,8 @@ from esperd.decode.program.places import (
 from esperd.decode.program.reading import read_sleb, read_uleb, signed
 
 _ADDRESS_MASK: Final = 0xFFFFFFFF
+# Most expressions have fewer: they are accounted for at once.
+_OPERATIONS_A_TIME: Final = 16
 
 
 def evaluate(expression: bytes, context: ExpressionContext, initial: tuple[int, ...] = ()) -> list[Piece]:
@@ -64,7 +66,9 @@ class _Machine:
         self.pieces: list[Piece] = []
 
     def run(self) -> list[Piece]:
-        for _ in range(MAX_OPERATIONS):
+        for step in range(MAX_OPERATIONS):
+            if not step % _OPERATIONS_A_TIME:
+                self.context.spend(_OPERATIONS_A_TIME)
             if self.position >= len(self.code):
                 break
             opcode = self.code[self.position]

@@ -73,6 +73,9 @@ class FrameEvaluation:
 
     # The expression context
 
+    def spend(self, steps: int) -> None:
+        self._code.elf.work.spend(steps)
+
     def register(self, number: int) -> int:
         value = self.frame.register(number)
         if value is None:

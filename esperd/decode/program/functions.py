@@ -1,12 +1,14 @@
 """Functions of a unit and the inlined ones inside them: which DIEs cover a program counter."""
 
+import struct
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from esperd.decode.program import constants as dw
-from esperd.decode.program.abbreviations import skip
+from esperd.decode.program.abbreviations import Abbreviation, skip
 from esperd.decode.program.dies import Die
 from esperd.decode.program.limits import MAX_SCOPE_DEPTH
 from esperd.decode.program.ranges import Range, die_ranges
@@ -16,6 +18,8 @@ from esperd.decode.program.units import Unit
 _CONTAINERS: Final = frozenset((dw.TAG_COMPILE_UNIT, dw.TAG_NAMESPACE))
 _NAMED_SCOPES: Final = frozenset((dw.TAG_NAMESPACE, dw.TAG_STRUCTURE_TYPE, dw.TAG_CLASS_TYPE, dw.TAG_UNION_TYPE))
 _BLOCKS: Final = frozenset((dw.TAG_LEXICAL_BLOCK, dw.TAG_TRY_BLOCK, dw.TAG_CATCH_BLOCK))
+_EXTENT: Final = struct.Struct("<II")
+_low_of = itemgetter(0)
 _ANONYMOUS_NAMESPACE: Final = "(anonymous namespace)"
 
 
@@ -38,8 +42,8 @@ class FunctionIndex:
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        self._quick = _Ranges(_offsets_of_functions(unit, is_thorough=False), unit)
-        self._thorough: _Ranges | None = None
+        self._quick = _Parts(unit, is_thorough=False)
+        self._thorough: _Parts | None = None
 
     def at(self, pc: int) -> tuple[Die, Range] | None:
         """The function whose code holds *pc*, and the part of it that does."""
@@ -47,53 +51,66 @@ class FunctionIndex:
         if found is None:
             # Compilers put functions with code at the top level or into namespaces, except local ones.
             if self._thorough is None:
-                self._thorough = _Ranges(_offsets_of_functions(self._unit, is_thorough=True), self._unit)
+                self._thorough = _Parts(self._unit, is_thorough=True)
             found = self._thorough.at(pc)
         return found
 
 
-class _Ranges:
-    def __init__(self, offsets: list[int], unit: Unit) -> None:
+class _Parts:
+    """The contiguous parts of functions: first address, one past the last, offset of the function's DIE."""
+
+    def __init__(self, unit: Unit, *, is_thorough: bool) -> None:
         self._unit = unit
-        self._parts: list[tuple[int, int, int]] = []
-        for offset in offsets:
-            self._parts += ((low, high, offset) for low, high in die_ranges(unit.die_at(offset)))
-        self._parts.sort()
-        self._lows = [part[0] for part in self._parts]
+        self._parts = sorted(_parts_of_functions(unit, is_thorough=is_thorough))
 
     def at(self, pc: int) -> tuple[Die, Range] | None:
-        index = bisect_right(self._lows, pc) - 1
+        index = bisect_right(self._parts, pc, key=_low_of) - 1
         if index < 0 or pc >= self._parts[index][1]:
             return None
         low, high, offset = self._parts[index]
         return self._unit.die_at(offset), (low, high)
 
 
-def _offsets_of_functions(unit: Unit, *, is_thorough: bool) -> list[int]:
-    """Where the DIEs of functions with code are; only a thorough search looks into types and other functions."""
-    data, position = unit.data, unit.first_die
-    found: list[int] = []
+def _parts_of_functions(unit: Unit, *, is_thorough: bool) -> list[tuple[int, int, int]]:
+    """Of all functions with code; only a thorough search looks into types and other functions."""
+    # What looks clumsy here spares a call for each DIE of the unit, together a fifth of the time.
+    data, position, end, abbreviations = unit.data, unit.first_die, unit.end, unit.abbreviations
+    parts: list[tuple[int, int, int]] = []
     depth = 0
-    while position < unit.end:
+    while position < end:
         start = position
-        code, position = read_uleb(data, position)
+        code = data[position]
+        position += 1
         if not code:
             depth -= 1
             if depth <= 0:
                 break
             continue
-        abbreviation = unit.abbreviation(code)
+        if code >= 0x80:
+            code, position = read_uleb(data, start)
+        abbreviation = abbreviations.get(code) or unit.abbreviation(code)
         if abbreviation.tag == dw.TAG_SUBPROGRAM and abbreviation.has_code:
-            found.append(start)
+            ranges = _extent(unit, abbreviation, position) or die_ranges(unit.die_at(start))
+            unit.work.spend(len(ranges))
+            parts += [(low, high, start) for low, high in ranges]
         if abbreviation.has_children and not is_thorough and abbreviation.tag not in _CONTAINERS:
             sibling = unit.sibling(abbreviation, position)
             if sibling is None:
                 sibling = unit.after_children(skip(data, position, abbreviation.plan))
             position = sibling
             continue
-        position = skip(data, position, abbreviation.plan)
+        size = abbreviation.fixed_size
+        position = position + size if size is not None else skip(data, position, abbreviation.plan)
         depth += abbreviation.has_children
-    return found
+    return parts
+
+
+def _extent(unit: Unit, abbreviation: Abbreviation, position: int) -> list[Range] | None:
+    """`die_ranges` of most functions, without decoding the other attributes: a third of the time of an index."""
+    if abbreviation.before_extent is None:
+        return None
+    low, size = _EXTENT.unpack_from(unit.data, skip(unit.data, position, abbreviation.before_extent))
+    return [(low, low + size)] if low and size else None
 
 
 def scopes_at(function: Die, entry_pc: int, pc: int) -> list[Scope]:
@@ -161,6 +178,7 @@ def _read_enclosing_names(target: Die) -> list[str]:
     position = unit.first_die
     around: list[int] = []
     while position < target.offset:
+        unit.work.spend(1)
         start = position
         code, position = read_uleb(data, position)
         if not code:

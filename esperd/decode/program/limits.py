@@ -23,8 +23,26 @@ MAX_LIST_ENTRIES: Final = 16_384
 MAX_RANGE_ENTRIES_OF_UNIT: Final = 1_000_000
 #: Entries of all abbreviation tables; 200 units of C have 40 000, an ESPHome image up to a million.
 MAX_ABBREVIATIONS: Final = 4_000_000
+#: Attributes of one abbreviation; GCC's largest has under 20, DWARF 5 names 140.
+MAX_ATTRIBUTES: Final = 256
+#: Units; an ESPHome image has some thousands.
+MAX_UNITS: Final = 100_000
+#: Work on one program, see `work`: decodes with ESP-IDF images take 10 000 to 30 000.
+MAX_STEPS: Final = 5_000_000
+#: Bytes of the names of symbols; images of C++ have a few megabytes.
+MAX_SYMBOL_NAME_BYTES: Final = 64 * 1024 * 1024
+#: Symbols looked at on the way back to the one that holds an address.
+MAX_SYMBOL_SEARCH: Final = 4096
+#: Parts of the name of one type: a function type has its parameters' types in its name.
+MAX_TYPE_NAME_PARTS: Final = 256
+#: Registers with a rule in call frame information; RISC-V has 65.
+MAX_REGISTER_RULES: Final = 256
 #: A line program; the longest in ESP-IDF images has 100 kB, one of heavily inlined C++ about 1 MB.
 MAX_LINE_PROGRAM_BYTES: Final = 4 * 1024 * 1024
+#: Sequences of a line table looked at on the way back to the one that holds an address; all but the first are empty.
+MAX_SEQUENCE_SEARCH: Final = 256
+#: Addresses whose functions are remembered: a board in a boot loop asks for the same fifty again and again.
+MAX_REMEMBERED_ADDRESSES: Final = 4096
 #: A name; C++ templates reach a few kilobytes.
 MAX_STRING_BYTES: Final = 64 * 1024
 #: Operators that one expression may execute; only a loop (DW_OP_skip, DW_OP_bra) executes more than it has.

@@ -1,4 +1,4 @@
-"""Line tables: one pass over a unit's line program, kept as sorted sequences of rows.
+"""Line tables: which sequences a unit's line program has, and the rows of those that were asked for.
 
 The rows are those GDB records (its reader drops rows that its look-ups could never show):
 
@@ -12,10 +12,13 @@ Source: DWARF 5, 6.2.5.
 """
 
 from bisect import bisect_right
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from esperd.decode.program import constants as dw
+from esperd.decode.program.limits import MAX_SEQUENCE_SEARCH
 from esperd.decode.program.line_headers import LineHeader, read_line_header
+from esperd.decode.program.line_sequences import sequence_pattern
 from esperd.decode.program.reading import U16, U32, read_sleb, read_uleb
 from esperd.decode.program.units import Unit
 
@@ -24,6 +27,11 @@ from esperd.decode.program.units import Unit
 )
 _END_SEQUENCE, _SET_ADDRESS, _SET_DISCRIMINATOR = 1, 2, 4
 _ADDRESS_MASK: Final = 0xFFFFFFFF
+_BYTES_PER_STEP: Final = 4
+
+# Address, file, line, is_stmt. Plain tuples: there are thousands, and one with names takes ten times as long to make.
+_Recorded = tuple[int, int, int, bool]
+_address_of = itemgetter(0)
 
 
 class Row(NamedTuple):
@@ -34,21 +42,14 @@ class Row(NamedTuple):
     is_exact: bool
 
 
-class _Recorded(NamedTuple):
-    address: int
-    file: int
-    line: int
-    is_stmt: bool
-
-
 class LineTable:
-    """The rows of one unit."""
+    """The rows of one unit; a sequence is run when somebody asks for an address in it."""
 
-    def __init__(self, header: LineHeader, sequences: list[tuple[int, int, list[_Recorded]]]) -> None:
+    def __init__(self, data: bytes, header: LineHeader) -> None:
+        self._data = data
         self._header = header
-        self._sequences = sorted(sequences, key=lambda sequence: sequence[0])
-        self._lows = [sequence[0] for sequence in self._sequences]
-        self._addresses: dict[int, list[int]] = {}
+        self._starts = _find_sequences(data, header)
+        self._sequences: dict[int, _Sequence] = {}
 
     def file(self, number: int | None) -> str | None:
         """The name of a file by the number that rows and DIEs use."""
@@ -57,80 +58,110 @@ class LineTable:
 
     def row_at(self, address: int) -> Row | None:
         """The row whose range holds *address*."""
-        position = bisect_right(self._lows, address) - 1
-        if position < 0 or address >= self._sequences[position][1]:
+        sequence = self._sequence_before(address)
+        if sequence is None or address >= sequence.end_address:
             return None
-        rows = self._sequences[position][2]
-        addresses = self._addresses.get(position)
-        if addresses is None:
-            addresses = self._addresses[position] = [row.address for row in rows]
-        index = bisect_right(addresses, address) - 1
+        index = bisect_right(sequence.rows, address, key=_address_of) - 1
         if index < 0:
             return None
-        row = _statement_at_same_address(rows, index)
-        return Row(self.file(row.file), row.line, row.address == address and row.is_stmt)
+        start, file, line, is_stmt = _statement_at_same_address(sequence.rows, index)
+        return Row(self.file(file), line, start == address and is_stmt)
+
+    def _sequence_before(self, address: int) -> "_Sequence | None":
+        """The last sequence that starts at or before *address*, of those that cover something."""
+        end = bisect_right(self._starts, address, key=_address_of)
+        for _, position in reversed(self._starts[max(end - MAX_SEQUENCE_SEARCH, 0) : end]):
+            sequence = self._sequences.get(position)
+            if sequence is None:
+                sequence = self._sequences[position] = _Sequence()
+                _run(self._data, self._header, position, sequence)
+            first = sequence.first_address
+            if first is not None and first <= address:
+                return sequence
+        return None
+
+
+def _find_sequences(data: bytes, header: LineHeader) -> list[tuple[int, int]]:
+    """The first address of each sequence, and where its opcodes start, in the order of addresses."""
+    match = sequence_pattern(header.opcode_base, header.operand_counts).match
+    position, end = header.program
+    found: list[tuple[int, int]] = []
+    while position < end:
+        start = position
+        sequence = match(data, position, end)
+        if sequence is not None:
+            found.append((int.from_bytes(sequence[1], "little"), start))
+            position = sequence.end()
+            continue
+        unusual = _Sequence()
+        position = _run(data, header, position, unusual)
+        if unusual.first_address is not None:
+            found.append((unusual.first_address, start))
+    found.sort(key=_address_of)
+    return found
 
 
 def _statement_at_same_address(rows: list[_Recorded], index: int) -> _Recorded:
     chosen = rows[index]
-    while index >= 0 and rows[index].address == chosen.address and rows[index].file == chosen.file:
-        if rows[index].is_stmt:
+    address, file, *_ = chosen
+    while index >= 0 and rows[index][:2] == (address, file):
+        if rows[index][3]:
             return rows[index]
         index -= 1
     return chosen
 
 
 def read_line_table(unit: Unit) -> LineTable | None:
-    """Runs the line program of *unit*; None when it has none."""
+    """The line table of *unit*; None when it has none."""
     offset = unit.root.number(dw.AT_STMT_LIST)
     if offset is None:
         return None
     header = read_line_header(unit, offset)
-    recorder = _Recorder()
-    _run(unit.info.elf.contents_named(".debug_line"), header, recorder)
-    return LineTable(header, recorder.sequences)
+    unit.work.spend(len(header.files) + (header.program[1] - header.program[0]) // _BYTES_PER_STEP)
+    return LineTable(unit.info.elf.contents_named(".debug_line"), header)
 
 
-class _Recorder:
-    """Collects rows into sequences, by the rules at the top of this file."""
+class _Sequence:
+    """The rows of one sequence, recorded by the rules at the top of this file."""
 
     def __init__(self) -> None:
-        self.sequences: list[tuple[int, int, list[_Recorded]]] = []
-        self._rows: list[_Recorded] = []
+        self.rows: list[_Recorded] = []
+        #: One past the last address, 0 before the end is reached.
+        self.end_address = 0
         self._last_line = 0
         self._last_file = -1
         self._statement_at = -1
 
+    @property
+    def first_address(self) -> int | None:
+        """None when the sequence covers nothing."""
+        return self.rows[0][0] if self.rows and self.rows[0][0] < self.end_address else None
+
     def record(self, address: int, file: int, line: int, is_stmt: bool, has_discriminator: bool) -> None:
         if line and address:
-            rows = self._rows
+            rows = self.rows
             if file != self._last_file:
                 if is_stmt or self._statement_at != address:
-                    while rows and rows[-1].address == address:
+                    while rows and rows[-1][0] == address:
                         rows.pop()
-                    rows.append(_Recorded(address, file, line, is_stmt))
+                    rows.append((address, file, line, is_stmt))
                     self._last_file = file
                     self._last_line = line
             else:
                 if line != self._last_line or not has_discriminator:
-                    rows.append(_Recorded(address, file, line, is_stmt))
+                    rows.append((address, file, line, is_stmt))
                 self._last_line = line
         if is_stmt:
             self._statement_at = address
 
-    def end(self, address: int) -> None:
-        if self._rows and address > self._rows[0].address:
-            self.sequences.append((self._rows[0].address, address, self._rows))
-        self._rows = []
-        self._last_line, self._last_file, self._statement_at = 0, -1, -1
 
-
-def _run(data: bytes, header: LineHeader, recorder: _Recorder) -> None:
+def _run(data: bytes, header: LineHeader, position: int, sequence: _Sequence) -> int:
+    """Runs the sequence that starts at *position*; returns where the next one does."""
     # One function on purpose: a unit has thousands of opcodes, and calls would cost more than their work.
-    position, end = header.program
+    end = header.program[1]
     opcode_base, line_base, line_range = header.opcode_base, header.line_base, header.line_range
     unit_length = header.minimum_instruction_length
-    record = recorder.record
+    record = sequence.record
     address, file, line, is_stmt = 0, 1, 1, header.default_is_stmt
     discriminator, has_discriminator = 0, False
     while position < end:
@@ -171,9 +202,8 @@ def _run(data: bytes, header: LineHeader, recorder: _Recorder) -> None:
                 discriminator, _ = read_uleb(data, position + 1)
                 has_discriminator = has_discriminator or discriminator != 0
             elif extended == _END_SEQUENCE:
-                recorder.end(address)
-                address, file, line, is_stmt = 0, 1, 1, header.default_is_stmt
-                discriminator, has_discriminator = 0, False
+                sequence.end_address = address
+                return position + length
             position += length
         elif opcode == _ADVANCE_PC:
             change, position = read_uleb(data, position)
@@ -185,3 +215,4 @@ def _run(data: bytes, header: LineHeader, recorder: _Recorder) -> None:
         elif opcode != _BLOCK:
             for _ in range(header.operand_counts[opcode - 1]):
                 _, position = read_uleb(data, position)
+    return end

@@ -39,6 +39,7 @@ def location_at(die: Die, attribute: int, pc: int) -> bytes | None:
         entries = _entries_before_v5(die.unit, value)
     default: bytes | None = None
     for low, high, expression in entries:
+        die.unit.work.spend(1)
         if high is None:
             default = expression
         elif low <= pc < high:

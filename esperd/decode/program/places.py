@@ -55,6 +55,10 @@ class Piece:
 class ExpressionContext(Protocol):
     """What an expression may ask for; each method raises a DamagedProgramError where the answer is not known."""
 
+    def spend(self, steps: int) -> None:
+        """Accounts for work; raises where there was too much of it."""
+        ...
+
     def register(self, number: int) -> int:
         """A register of the frame."""
         ...

@@ -6,6 +6,7 @@ Source: DWARF 5, 2.17 and 7.25 (.debug_rnglists), DWARF 4, 2.17.3 (.debug_ranges
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final
 
 from esperd.decode.program import constants as dw
@@ -20,6 +21,7 @@ Range = tuple[int, int]
 _PAIR: Final = struct.Struct("<II")
 _ARANGES_HEADER: Final = struct.Struct("<IHIBB")
 _BASE_ADDRESS: Final = 0xFFFFFFFF
+_low_of = itemgetter(0)
 
 
 def die_ranges(die: Die) -> list[Range]:
@@ -40,11 +42,13 @@ def die_ranges(die: Die) -> list[Range]:
 
 def _range_list(unit: Unit, offset: int) -> list[Range]:
     known = unit.range_lists.get(offset)
+    unit.work.spend(1 if known is None else 1 + len(known) // 8)
     if known is None:
         if unit.range_entries > MAX_RANGE_ENTRIES_OF_UNIT:
             raise DamagedProgramError("a unit has too many ranges")
         pairs = list(_ranges_before_v5(unit, offset) if unit.version < 5 else _ranges_v5(unit, offset))
         unit.range_entries += len(pairs)
+        unit.work.spend(len(pairs))
         known = unit.range_lists[offset] = [(low, high) for low, high in pairs if 0 < low < high]
     return known
 
@@ -126,6 +130,10 @@ class UnitIndex:
             self._listed = _SortedRanges(list(read_aranges(self._info.elf.contents_named(".debug_aranges"))))
         offset = self._listed.find(address)
         if offset is None:
+            section = self._info.elf.section_at(address)
+            if section is None or not section.is_code:
+                # Pointers to data and into the ROM are not worth a look at every unit.
+                return None
             if self._unlisted is None:
                 self._unlisted = self._read_unlisted(self._listed.units)
             offset = self._unlisted.find(address)
@@ -166,11 +174,13 @@ def read_aranges(data: bytes) -> Iterator[tuple[int, int, int]]:
 class _SortedRanges:
     def __init__(self, entries: list[tuple[int, int, int]]) -> None:
         self._entries = sorted(entries)
-        self._lows = [entry[0] for entry in self._entries]
-        self.units = {entry[2] for entry in entries}
+
+    @property
+    def units(self) -> set[int]:
+        return {unit for _, _, unit in self._entries}
 
     def find(self, address: int) -> int | None:
-        index = bisect_right(self._lows, address) - 1
+        index = bisect_right(self._entries, address, key=_low_of) - 1
         if index >= 0 and address < self._entries[index][1]:
             return self._entries[index][2]
         return None

@@ -14,6 +14,7 @@ from esperd.decode.program.types import STRUCTURES, fields, resolve, size_of
 from esperd.decode.program.units import Unit
 
 _NAMED: Final = STRUCTURES | {dw.TAG_TYPEDEF}
+_STEPS_OF_MEMBER: Final = 10
 
 
 def find_structure(code: CodeIndex, name: str, in_unit_of: str | None) -> dict[str, Member] | None:
@@ -62,6 +63,8 @@ def _find(unit: Unit, name: str) -> Die | None:
 
 def _members(structure: Die, offset: int, depth: int) -> Iterator[tuple[str, Member]]:
     for field in fields(structure):
+        # A structure of structures without names, which refer to one another, has no end of them.
+        structure.unit.work.spend(_STEPS_OF_MEMBER)
         start = offset + field.offset
         if field.name:
             yield field.name, Member(start, size_of(field.type))

@@ -8,6 +8,8 @@ from bisect import bisect_right
 from typing import Final, NamedTuple
 
 from esperd.decode.program.elf import ElfFile, Section
+from esperd.decode.program.errors import DamagedProgramError
+from esperd.decode.program.limits import MAX_STRING_BYTES, MAX_SYMBOL_NAME_BYTES, MAX_SYMBOL_SEARCH
 from esperd.decode.program.model import Symbol
 
 _ENTRY: Final = struct.Struct("<IIIBBH")
@@ -54,7 +56,7 @@ class SymbolTable:
         return Symbol(entry.name.decode("utf-8", "replace"), entry.address, entry.size)
 
     def _name(self, offset: int) -> bytes:
-        end = self._names.find(0, offset)
+        end = self._names.find(0, offset, offset + MAX_STRING_BYTES)
         return self._names[offset:end] if end >= 0 else b""
 
     def _load(self) -> dict[int, list[_Entry]]:
@@ -71,10 +73,14 @@ class SymbolTable:
         self._names = self._elf.contents(sections[table.link])
         loaded = {section.index: list[_Entry]() for section in sections if section.is_loaded}
         global_names: dict[bytes, _Entry] = {}
+        name_bytes = 0
         for offset, address, size, kind, _, section in _ENTRY.iter_unpack(data[: len(data) // 16 * 16]):
             if section not in loaded or kind & 15 not in _NAMED_TYPES:
                 continue
             name = self._name(offset)
+            name_bytes += len(name)
+            if name_bytes > MAX_SYMBOL_NAME_BYTES:
+                raise DamagedProgramError("the names of the symbols are too long")
             # `$x`, `$d` mark instructions and data for disassemblers, `.L` are the compiler's labels.
             if not name or name.startswith((b"$", b".L")):
                 continue
@@ -95,11 +101,12 @@ def _choose(entries: list[_Entry], last: int, address: int) -> _Entry | None:
     """GDB's search backwards from the *last* entry that starts at or before *address*."""
     label: _Entry | None = None
     index = last
-    while index >= 0 and entries[index].size == 0:
+    lowest = max(last - MAX_SYMBOL_SEARCH, 0)
+    while index >= lowest and entries[index].size == 0:
         label = label or entries[index]
         index -= 1
     # The previous symbol may be longer and overlap this one.
-    while index > 0 and not _holds(entries[index], address) and _holds(entries[index - 1], address):
+    while index > lowest and not _holds(entries[index], address) and _holds(entries[index - 1], address):
         index -= 1
     if index < 0 or not _holds(entries[index], address):
         return label

@@ -1,11 +1,13 @@
 """Type names as C writes them: `const char *`, `int [4]`, `void (*)(void *)`."""
 
+from collections.abc import Iterator
+from itertools import count
 from typing import Final
 
 from esperd.decode.program import constants as dw
 from esperd.decode.program.dies import Die
 from esperd.decode.program.functions import enclosing_names
-from esperd.decode.program.limits import MAX_TYPE_HOPS
+from esperd.decode.program.limits import MAX_TYPE_HOPS, MAX_TYPE_NAME_PARTS
 from esperd.decode.program.types import dimensions, target_of
 
 _QUALIFIERS: Final = {
@@ -29,54 +31,57 @@ _POINTERS: Final = {
 
 def type_name(die: Die | None) -> str:
     """The name of a type; `?` stands for what is nested too deeply."""
-    before, after = _parts(die, 0)
+    before, after = _parts(die, 0, count())
     return before + after
 
 
-def _parts(die: Die | None, depth: int) -> tuple[str, str]:
+def _parts(die: Die | None, depth: int, counter: Iterator[int]) -> tuple[str, str]:
     """What C writes before and after the name of a variable of the type."""
-    if depth > MAX_TYPE_HOPS:
+    # The types of parameters branch, and may come back to where they began.
+    if depth > MAX_TYPE_HOPS or next(counter) > MAX_TYPE_NAME_PARTS:
         return "?", ""
     if die is None:
         return "void", ""
     tag = die.tag
     if tag in _POINTERS:
-        return _pointer(die, _POINTERS[tag], depth)
+        return _pointer(die, _POINTERS[tag], depth, counter)
     if tag in _QUALIFIERS:
-        return _qualified(die, _QUALIFIERS[tag], depth)
+        return _qualified(die, _QUALIFIERS[tag], depth, counter)
     if tag == dw.TAG_ARRAY_TYPE:
-        before, after = _parts(target_of(die), depth + 1)
+        before, after = _parts(target_of(die), depth + 1, counter)
         bounds = "".join(f"[{count or ''}]" for count in dimensions(die))
         separator = "" if before.endswith("(*") else " "
         return before + separator, bounds + after
     if tag == dw.TAG_SUBROUTINE_TYPE:
-        before, after = _parts(target_of(die), depth + 1)
-        return before + " ", f"({_parameters(die, depth)}){after}"
+        before, after = _parts(target_of(die), depth + 1, counter)
+        return before + " ", f"({_parameters(die, depth, counter)}){after}"
     return _named(die), ""
 
 
-def _pointer(die: Die, sign: str, depth: int) -> tuple[str, str]:
+def _pointer(die: Die, sign: str, depth: int, counter: Iterator[int]) -> tuple[str, str]:
     target = target_of(die)
-    before, after = _parts(target, depth + 1)
+    before, after = _parts(target, depth + 1, counter)
     if target is not None and target.tag in (dw.TAG_ARRAY_TYPE, dw.TAG_SUBROUTINE_TYPE):
         return f"{before}({sign}", f"){after}"
     separator = "" if before.endswith(("*", "&", "(")) else " "
     return f"{before}{separator}{sign}", after
 
 
-def _qualified(die: Die, qualifier: str, depth: int) -> tuple[str, str]:
+def _qualified(die: Die, qualifier: str, depth: int, counter: Iterator[int]) -> tuple[str, str]:
     target = target_of(die)
-    before, after = _parts(target, depth + 1)
+    before, after = _parts(target, depth + 1, counter)
     if target is not None and target.tag in _POINTERS:
         return f"{before} {qualifier}", after
     return f"{qualifier} {before}", after
 
 
-def _parameters(die: Die, depth: int) -> str:
+def _parameters(die: Die, depth: int, counter: Iterator[int]) -> str:
     names: list[str] = []
     for child in die.children():
+        if len(names) > MAX_TYPE_NAME_PARTS:
+            break
         if child.tag == dw.TAG_FORMAL_PARAMETER:
-            names.append("".join(_parts(target_of(child), depth + 1)))
+            names.append("".join(_parts(target_of(child), depth + 1, counter)))
         elif child.tag == dw.TAG_UNSPECIFIED_PARAMETERS:
             names.append("...")
     return ", ".join(names) or "void"

@@ -22,6 +22,7 @@ _ALIASES: Final = frozenset(
 STRUCTURES: Final = frozenset((dw.TAG_STRUCTURE_TYPE, dw.TAG_CLASS_TYPE, dw.TAG_UNION_TYPE))
 REFERENCES: Final = frozenset((dw.TAG_REFERENCE_TYPE, dw.TAG_RVALUE_REFERENCE_TYPE))
 _POINTER_BYTES: Final = 4
+_LARGEST_BYTES: Final = 1 << 32
 _INTEGERS: Final = frozenset((dw.ATE_SIGNED, dw.ATE_UNSIGNED, dw.ATE_SIGNED_CHAR, dw.ATE_UNSIGNED_CHAR))
 
 
@@ -64,7 +65,8 @@ def size_of(die: Die | None, depth: int = 0) -> int:
     if resolved.tag == dw.TAG_ARRAY_TYPE and depth < MAX_TYPE_HOPS:
         total = size_of(target_of(resolved), depth + 1)
         for count in dimensions(resolved):
-            total *= count
+            # Beyond the address space it does not matter how large it is, but numbers of millions of bits are slow.
+            total = min(total * count, _LARGEST_BYTES)
         return total
     if resolved.tag == dw.TAG_ENUMERATION_TYPE and depth < MAX_TYPE_HOPS:
         return size_of(target_of(resolved), depth + 1)
@@ -89,6 +91,7 @@ def dimensions(array: Die) -> list[int]:
 def fields(structure: Die) -> Iterator[Field]:
     """The base classes and members of a structure that each object has."""
     for child in _parts(structure):
+        structure.unit.work.spend(1)
         if child.tag not in (dw.TAG_MEMBER, dw.TAG_INHERITANCE):
             continue
         if child.flag(dw.AT_EXTERNAL) or child.flag(dw.AT_DECLARATION):
@@ -134,6 +137,7 @@ def _bit_offset(member: Die, bits: int) -> int:
 def enumerators(enumeration: Die) -> list[tuple[str, int]]:
     """The names and values of an enumeration."""
     found: list[tuple[str, int]] = []
+    enumeration.unit.work.spend(1)
     for child in _parts(enumeration):
         value = child.number(dw.AT_CONST_VALUE)
         if child.tag == dw.TAG_ENUMERATOR and value is not None:

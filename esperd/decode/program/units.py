@@ -11,7 +11,7 @@ from esperd.decode.program.dies import Die
 from esperd.decode.program.elf import ElfFile
 from esperd.decode.program.errors import DamagedProgramError
 from esperd.decode.program.forms import Value, read_form
-from esperd.decode.program.limits import MAX_ABBREVIATIONS
+from esperd.decode.program.limits import MAX_ABBREVIATIONS, MAX_UNITS
 from esperd.decode.program.reading import U32, read_string, read_uleb
 
 _HEADER_V2_TO_V4: Final = struct.Struct("<IHIB")  # length, version, abbreviations, address size
@@ -29,6 +29,7 @@ class DebugInfo:
         self._units: dict[int, Unit] = {}
         self._offsets: list[int] | None = None
         self._abbreviations: dict[int, dict[int, Abbreviation]] = {}
+        self._shapes: dict[bytes, Abbreviation] = {}
         self._abbreviation_count = 0
 
     @property
@@ -48,7 +49,7 @@ class DebugInfo:
         if self._offsets is None:
             self._offsets = []
             data, offset = self.data, 0
-            while offset + 11 <= len(data):
+            while offset + 11 <= len(data) and len(self._offsets) < MAX_UNITS:
                 self._offsets.append(offset)
                 # At least the length itself, so that damage cannot stop the walk.
                 offset += 4 + int(U32.unpack_from(data, offset)[0])
@@ -77,7 +78,7 @@ class DebugInfo:
         if table is None:
             if self._abbreviation_count > MAX_ABBREVIATIONS:
                 raise DamagedProgramError("there are too many abbreviation tables")
-            table = read_abbreviations(self.elf.contents_named(".debug_abbrev"), offset)
+            table = read_abbreviations(self.elf.contents_named(".debug_abbrev"), offset, self._shapes)
             self._abbreviations[offset] = table
             self._abbreviation_count += len(table)
         return table
@@ -88,6 +89,7 @@ class Unit:
 
     def __init__(self, info: DebugInfo, offset: int) -> None:
         self.info = info
+        self.work = info.elf.work
         self.offset = offset
         self.data = info.data
         length, self.version = struct.unpack_from("<IH", self.data, offset)
@@ -100,6 +102,7 @@ class Unit:
         self.abbreviations = info.abbreviations(abbreviations)
         self._root: Die | None = None
         self._referenced: dict[int, Die] = {}
+        self._ends: dict[int, int] = {}
         # What other modules read of this unit once: range lists by their offsets, enclosing names by DIE.
         self.range_lists: dict[int, list[tuple[int, int]]] = {}
         self.range_entries = 0
@@ -144,6 +147,7 @@ class Unit:
             raise DamagedProgramError("a reference points outside its unit")
         code, position = read_uleb(self.data, offset)
         abbreviation = self.abbreviation(code)
+        self.work.spend(2 + len(abbreviation.attributes))
         attributes: dict[int, tuple[int, Value]] = {}
         for attribute, declared_form, constant in abbreviation.attributes:
             form, value, position = read_form(self.data, position, declared_form, constant)
@@ -170,8 +174,13 @@ class Unit:
 
     def after_children(self, position: int) -> int:
         """The position after the list of DIEs that starts at *position*, and after all that is below them."""
-        depth = 1
+        # Blocks inside blocks would be stepped over again for each block around them.
+        known = self._ends.get(position)
+        if known is not None:
+            return known
+        start, depth, steps = position, 1, 0
         while depth and position < self.end:
+            steps += 1
             code, position = read_uleb(self.data, position)
             if not code:
                 depth -= 1
@@ -182,7 +191,14 @@ class Unit:
                 position = sibling
                 continue
             position = skip(self.data, position, abbreviation.plan)
-            depth += abbreviation.has_children
+            if abbreviation.has_children:
+                end = self._ends.get(position)
+                if end is None:
+                    depth += 1
+                else:
+                    position = end
+        self._ends[start] = position
+        self.work.spend(steps)
         return position
 
     def sibling(self, abbreviation: Abbreviation, position: int) -> int | None:
@@ -212,15 +228,20 @@ class Unit:
             return None
         elf = self.info.elf
         if form == dw.FORM_STRP:
-            return read_string(elf.contents_named(".debug_str"), value)[0]
+            return self._text(".debug_str", value)
         if form == dw.FORM_LINE_STRP:
-            return read_string(elf.contents_named(".debug_line_str"), value)[0]
+            return self._text(".debug_line_str", value)
         if form in dw.STRX_FORMS:
             # The header before the first entry has 8 bytes where the unit does not give a base.
             base = self.root.number(dw.AT_STR_OFFSETS_BASE) or 8
             offset = U32.unpack_from(elf.contents_named(".debug_str_offsets"), base + 4 * value)[0]
-            return read_string(elf.contents_named(".debug_str"), offset)[0]
+            return self._text(".debug_str", offset)
         return None
+
+    def _text(self, section: str, offset: int) -> str:
+        text, _ = read_string(self.info.elf.contents_named(section), offset)
+        self.work.spend(1 + len(text) // 64)
+        return text
 
     def address_at(self, index: int) -> int:
         """Entry *index* of the unit's part of .debug_addr."""

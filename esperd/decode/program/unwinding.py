@@ -8,6 +8,7 @@ from esperd.decode.program.elf import ElfFile
 from esperd.decode.program.errors import DamagedProgramError, NotAvailableError
 from esperd.decode.program.expressions import evaluate_number
 from esperd.decode.program.model import CfiRow, FrameContext, RegisterRule
+from esperd.decode.program.work import Work
 
 _ADDRESS_MASK: Final = 0xFFFFFFFF
 _REGISTERS: Final = range(32)
@@ -62,7 +63,7 @@ class CfiUnwinder:
 
     def _cfa(self, row: CfiRow, frame: FrameContext) -> int | None:
         if row.cfa.expression is not None:
-            return _evaluated(row.cfa.expression, frame, ())
+            return self._evaluated(row.cfa.expression, frame, ())
         base = frame.register(row.cfa.register)
         return None if base is None else base + row.cfa.offset & _ADDRESS_MASK
 
@@ -79,10 +80,16 @@ class CfiUnwinder:
             case "value_offset":
                 return cfa + rule.operand & _ADDRESS_MASK
             case "expression":
-                address = _evaluated(rule.expression, frame, (cfa,))
+                address = self._evaluated(rule.expression, frame, (cfa,))
                 return None if address is None else _read_word(frame, address)
             case "value_expression":
-                return _evaluated(rule.expression, frame, (cfa,))
+                return self._evaluated(rule.expression, frame, (cfa,))
+
+    def _evaluated(self, expression: bytes, frame: FrameContext, initial: tuple[int, ...]) -> int | None:
+        try:
+            return evaluate_number(expression, _RegisterContext(frame, self._elf.work), initial)
+        except NotAvailableError:
+            return None
 
 
 def _read_word(frame: FrameContext, address: int) -> int | None:
@@ -90,18 +97,15 @@ def _read_word(frame: FrameContext, address: int) -> int | None:
     return None if contents is None else int.from_bytes(contents, "little")
 
 
-def _evaluated(expression: bytes, frame: FrameContext, initial: tuple[int, ...]) -> int | None:
-    try:
-        return evaluate_number(expression, _RegisterContext(frame), initial)
-    except NotAvailableError:
-        return None
-
-
 class _RegisterContext:
     """Call frame expressions know registers and memory, and nothing about variables (DWARF 5, 6.4.2)."""
 
-    def __init__(self, frame: FrameContext) -> None:
+    def __init__(self, frame: FrameContext, work: Work) -> None:
         self._frame = frame
+        self._work = work
+
+    def spend(self, steps: int) -> None:
+        self._work.spend(steps)
 
     def register(self, number: int) -> int:
         value = self._frame.register(number)

@@ -9,6 +9,7 @@ from esperd.decode.program.errors import DamagedProgramError, NotAvailableError
 from esperd.decode.program.limits import (
     MAX_PRINTED_DEPTH,
     MAX_PRINTED_ELEMENTS,
+    MAX_VALUE_BYTES,
     MAX_VALUE_CHARACTERS,
     REPEATS_THRESHOLD,
 )
@@ -148,7 +149,7 @@ class ValuePrinter:
         element = target_of(die)
         size = size_of(element)
         for inner in counts[1:]:
-            size *= inner
+            size = min(size * inner, MAX_VALUE_BYTES)
         # Elements that are empty, or more of them than bytes, come from damage.
         count = min(counts[0], len(contents.data) // size if size else 1)
         parts: list[str] = []
@@ -181,7 +182,7 @@ def _bit_field(field: Field, contents: Contents, size: int) -> Contents:
     """The bits as a value of the field's type, sign-extended where that type has a sign."""
     bits = field.bits or 0
     start = 8 * field.offset + field.bit_offset
-    if not 0 < bits <= 8 * size:
+    if not 0 < bits <= 8 * size <= 8 * MAX_VALUE_BYTES:
         raise DamagedProgramError("a bit field is larger than its type")
     mask = (1 << bits) - 1
     value = int.from_bytes(contents.data, "little") >> start & mask

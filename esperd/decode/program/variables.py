@@ -11,10 +11,10 @@ from esperd.decode.program.call_sites import CallSiteIndex
 from esperd.decode.program.code_index import DAMAGE, CodeIndex
 from esperd.decode.program.contents import Contents, gather
 from esperd.decode.program.dies import Die
-from esperd.decode.program.errors import NoEntryValueError
+from esperd.decode.program.errors import DamagedProgramError, NoEntryValueError
 from esperd.decode.program.frame_evaluation import FrameEvaluation
 from esperd.decode.program.functions import Scope
-from esperd.decode.program.limits import MAX_SCOPE_DEPTH, MAX_TYPE_PARTS
+from esperd.decode.program.limits import MAX_SCOPE_DEPTH, MAX_TYPE_PARTS, MAX_VALUE_BYTES
 from esperd.decode.program.locations import location_at
 from esperd.decode.program.model import FrameContext, Variable
 from esperd.decode.program.type_names import type_name
@@ -119,7 +119,7 @@ class VariableReader:
                 return None
             number = evaluation.value_at_entry(expression)
             size = size_of(type_die)
-            return _Reading(Contents(number.to_bytes(4, "little")[:size].ljust(size, b"\0")))
+            return _Reading(Contents(number.to_bytes(4, "little")).part(0, size))
         except NoEntryValueError:
             return None
         except DAMAGE as error:
@@ -206,6 +206,8 @@ def _variables(scope: Die, tags: frozenset[int], depth: int) -> Iterator[Die]:
 
 def _constant(die: Die, size: int) -> Contents:
     value = die.attributes[dw.AT_CONST_VALUE][1]
+    if size > MAX_VALUE_BYTES:
+        raise DamagedProgramError(f"value requires {size} bytes, which is more than max-value-size")
     if isinstance(value, int):
         return Contents((value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
     data = value if isinstance(value, bytes) else value.encode() + b"\0"

@@ -17,6 +17,9 @@ _FLOAT = 0x27
 class _Frame:
     """Registers count up from 100, memory holds its own addresses."""
 
+    def spend(self, steps: int) -> None:
+        assert steps > 0
+
     def register(self, number: int) -> int:
         return 100 + number
 

@@ -189,7 +189,7 @@ def test_strings_without_an_end_are_damage() -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_abbreviations_of_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
-        table = read_abbreviations(data, 0)
+        table = read_abbreviations(data, 0, {})
     except (DamagedProgramError, IndexError):
         return
     assert isinstance(table, dict)
