@@ -34,6 +34,8 @@ class LogView:
 
     ``note`` stands in place of rows that are being fetched or that a filter leaves none of. ``above`` and ``below``:
     whether more can be scrolled to. ``cursor`` is where typed text appears (row, column in the log), if visible.
+    ``time_width`` columns at the left are for the times (0: none), with one more as a gap behind them; rows are at most
+    as wide as what is left, and the cursor's column counts from there.
     """
 
     rows: tuple[Row, ...]
