@@ -16,7 +16,7 @@ from esper_protocol.records import CoredumpRecord, Machine
 from esperd.decode.elf_store import ElfStore
 from esperd.decode.outcome import Outcome, outcome_of, processor_seconds
 from esperd.decode.process import ProcessLimits, run_limited
-from esperd.decode.request import AUTO, NATIVE, DecodeRequest, KnownElf
+from esperd.decode.request import AUTO, NATIVE, DecodeRequest
 
 WORKER: Final = (sys.executable, "-m", "esperd.decode.worker")
 # A report has some 100 KiB; with thousands of tasks, as a damaged dump may claim to have, some megabytes.
@@ -87,9 +87,8 @@ class DecoderProcess:
         Raises:
             OSError: the ELF store can't be read.
         """
-        elfs: list[KnownElf] = []
-        if options.elf is None:
-            elfs = await trio.to_thread.run_sync(self._elfs.known, limiter=self._limiter)
+        # Also where the program is given: the ROM's ELF file may be among them.
+        elfs = await trio.to_thread.run_sync(self._elfs.known, limiter=self._limiter)
         limits = ProcessLimits(
             self.timeout_s(options), _OUTPUT_BYTES, self._memory_bytes, processor_seconds(self._timeout_s)
         )
@@ -110,7 +109,11 @@ class DecoderProcess:
             watch_stdin=True,
         )
         result = await run_limited(
-            self._command, msgspec.json.encode(request) + b"\n", limits, directory=work_dir, environment=_environment()
+            self._command,
+            msgspec.json.encode(request) + b"\n",
+            limits,
+            directory=work_dir,
+            environment=worker_environment(),
         )
         outcome = outcome_of(result, limits)
         if outcome.head is not None and outcome.head.elf_path is not None:
@@ -119,7 +122,8 @@ class DecoderProcess:
         return outcome
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """What our decoders run with."""
     # Python puts the current folder on its path for `-m`, and the current folder is one that files are written to.
     return os.environ | {"PYTHONSAFEPATH": "1"}
 

@@ -1,4 +1,4 @@
-"""All of the daemon that decodes: the jobs, the ELF store, and the folders that ELF files come from."""
+"""All of the daemon that decodes: jobs for core dumps and panics, the ELF store, the folders that feed it."""
 
 import logging
 from pathlib import Path
@@ -10,6 +10,7 @@ from esper_protocol.records import ElfRecord
 from esperd.decode.elf_store import ElfStore
 from esperd.decode.elf_watch import ElfWatch
 from esperd.decode.jobs import DecodeJobs
+from esperd.decode.panic_jobs import PanicJobs
 
 _log: Final = logging.getLogger(__name__)
 
@@ -23,12 +24,18 @@ class Decoding:
     """
 
     def __init__(
-        self, jobs: DecodeJobs, elfs: ElfStore, elf_paths: tuple[Path, ...], limiter: trio.CapacityLimiter
+        self,
+        jobs: DecodeJobs,
+        panics: PanicJobs,
+        elfs: ElfStore,
+        elf_paths: tuple[Path, ...],
+        limiter: trio.CapacityLimiter,
     ) -> None:
         self.jobs = jobs
+        self.panics = panics
         self.elfs = elfs
         self.limiter = limiter
-        self._watch = ElfWatch(elfs, elf_paths, self._on_added, limiter)
+        self._watch = ElfWatch(elfs, elf_paths, self.elf_added, limiter)
 
     async def run(self) -> None:
         """Works until cancelled; then no process is left."""
@@ -40,6 +47,9 @@ class Decoding:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch.run)
             nursery.start_soon(self.jobs.run)
+            nursery.start_soon(self.panics.run)
 
-    def _on_added(self, elf: ElfRecord) -> None:
-        self.jobs.elf_added(elf)
+    def elf_added(self, elf: ElfRecord) -> list[str]:
+        """Queues all that an ELF file may be for; returns the ids of the core dumps among it."""
+        self.panics.elf_added(elf)
+        return self.jobs.elf_added(elf)

@@ -1,6 +1,6 @@
 """The store of ELF files: each once, under its SHA-256, with a record of where it came from.
 
-``SHA.elf`` is the file, ``SHA.json`` its ElfRecord; the modification time of the first says when it was last used, so
+``SHA.elf`` is the file, ``SHA.json`` its ElfRecord; the modification time of the latter says when it was last used, so
 that the ones that nobody needs go first when the store is full. Several daemons may share a store: nothing here relies
 on being the only one, and what another one added is found at the next look. All methods block: they run in a thread.
 """
@@ -75,7 +75,7 @@ class ElfStore:
     def known(self) -> list[KnownElf]:
         """What a dump may be of: the stored files, and the built-in ones."""
         stored = [
-            KnownElf(path=str(self.path(record.sha256)), sha256=record.sha256, machine=record.machine)
+            KnownElf(path=str(self.path(record.sha256)), sha256=record.sha256, machine=record.machine, name=record.name)
             for record in self.records()
         ]
         hashes = {elf.sha256 for elf in stored}
@@ -109,12 +109,13 @@ class ElfStore:
     def _read(self, path: Path) -> ElfRecord | None:
         try:
             record = msgspec.json.decode(path.read_bytes(), type=ElfRecord)
-            used_ns = self.path(record.sha256).stat().st_mtime_ns
+            used_ns = path.stat().st_mtime_ns
+            is_there = self.path(record.sha256).is_file()
         except (OSError, msgspec.DecodeError):
             # Removed meanwhile, or half of what a kill left; adding it again makes it whole.
             return None
         record.used_at = rfc3339(used_ns) if used_ns else None
-        return record if record.sha256 == path.stem else None
+        return record if is_there and record.sha256 == path.stem else None
 
     def _describe_builtin(self) -> list[KnownElf]:
         if self._builtin_elfs is None:
@@ -143,8 +144,9 @@ class ElfStore:
     def note_use(self, path: Path) -> None:
         """Remembers that a file was of use just now; one that is not of the store is left alone."""
         if path.parent == self.directory:
+            # Not the file's own time: whoever has it open would take it for changed.
             with contextlib.suppress(OSError):
-                os.utime(path)
+                os.utime(path.with_suffix(_RECORD_SUFFIX))
 
     def remove(self, sha256: str) -> None:
         """Deletes a file. The record first: without it the rest is nothing."""
@@ -174,12 +176,13 @@ class ElfStore:
             project=description.project,
             version=description.version,
         )
-        # Not used yet: the time of its last use is that of its modification.
-        os.utime(temporary, ns=(0, 0))
         temporary.replace(self.path(sha256))
         # Durable before the record that says that it is there.
         sync_directory(self.directory)
-        replace_file(self.directory / f"{sha256}{_RECORD_SUFFIX}", msgspec.json.encode(record), self._access.file_mode)
+        record_path = self.directory / f"{sha256}{_RECORD_SUFFIX}"
+        replace_file(record_path, msgspec.json.encode(record), self._access.file_mode)
+        # Not used yet: the time of its last use is that of its record's modification.
+        os.utime(record_path, ns=(0, 0))
         return record
 
     def check_size(self, size_bytes: int, origin: str) -> None:

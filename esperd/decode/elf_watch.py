@@ -42,7 +42,7 @@ class ElfWatch:
         self,
         store: ElfStore,
         paths: tuple[Path, ...],
-        on_added: Callable[[ElfRecord], None],
+        on_added: Callable[[ElfRecord], object],
         limiter: trio.CapacityLimiter,
         period_s: float = SCAN_PERIOD_S,
     ) -> None:

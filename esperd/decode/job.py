@@ -15,8 +15,20 @@ from esperd.decode.outcome import Outcome
 
 STOPPED: Final = "the daemon stops"
 # A report of more JSON or lines of text than this stays in its file: an event is sent to every viewer.
-_EVENT_REPORT_BYTES: Final = 64 * 1024
+EVENT_REPORT_BYTES: Final = 64 * 1024
 _EVENT_REPORT_LINES: Final = 2000
+
+
+class JobNumbers:
+    """Numbers the jobs of one run of the daemon, whatever they decode."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def next(self) -> int:
+        """The number of a new job."""
+        self._last += 1
+        return self._last
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +97,5 @@ def _backend(job: Job, outcome: Outcome | None) -> str:
 
 
 def _report_for_event(outcome: Outcome) -> str | None:
-    is_small = len(outcome.report_json) <= _EVENT_REPORT_BYTES and outcome.text.count("\n") <= _EVENT_REPORT_LINES
+    is_small = len(outcome.report_json) <= EVENT_REPORT_BYTES and outcome.text.count("\n") <= _EVENT_REPORT_LINES
     return outcome.report_json.decode("utf-8", "replace") if is_small else None

@@ -20,7 +20,7 @@ from esper_protocol.records import CoredumpRecord, DecodeRecord, ElfRecord
 from esperd.clock import rfc3339, wall_ns
 from esperd.decode.decoder_process import DecodeOptions, DecoderProcess, remove_work_dirs, work_dir
 from esperd.decode.elf_choice import usable_sha256
-from esperd.decode.job import STOPPED, BoardLink, Job, end_event, note_end
+from esperd.decode.job import STOPPED, BoardLink, Job, JobNumbers, end_event, note_end
 from esperd.decode.outcome import Outcome
 from esperd.storage.coredump_files import REPORT_NAME
 from esperd.storage.coredumps import CoredumpStore
@@ -40,10 +40,16 @@ class DecodeJobs:
     Args:
         at_once: How many run at one time.
         limiter: For the threads that touch the disk.
+        numbers: Where the numbers of jobs come from.
     """
 
     def __init__(
-        self, store: CoredumpStore, process: DecoderProcess, at_once: int, limiter: trio.CapacityLimiter
+        self,
+        store: CoredumpStore,
+        process: DecoderProcess,
+        at_once: int,
+        limiter: trio.CapacityLimiter,
+        numbers: JobNumbers,
     ) -> None:
         self._store = store
         self._process = process
@@ -52,7 +58,7 @@ class DecodeJobs:
         self._links: dict[str, BoardLink] = {}
         self._waiting: dict[str, Job] = {}
         self._running: dict[int, Job] = {}
-        self._last_number = 0
+        self._numbers = numbers
         self._unfinished: list[str] = []
         self._elfs_added = 0
         self._idle = trio.lowlevel.ParkingLot()
@@ -84,9 +90,8 @@ class DecodeJobs:
         record.decode = DecodeRecord(state="queued", report_path=record.decode.report_path)
         link.save(record)
         options = options or DecodeOptions()
-        self._last_number += 1
         job = Job(
-            self._last_number,
+            self._numbers.next(),
             record.id,
             link,
             options,

@@ -68,8 +68,8 @@ def _answered(result: ProcessResult, limits: ProcessLimits) -> Outcome:
     try:
         answer = msgspec.json.decode(result.output, type=_Answer)
         head = msgspec.json.decode(answer.report, type=ReportHead | None)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _failed(_crash(result, limits))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _failed(crash_text(result, limits.cpu_s))
     if answer.error is not None:
         problem = answer.error
         return Outcome(_STATES.get(problem.code, "failed"), problem.message, problem.app_sha256)
@@ -82,11 +82,12 @@ def _failed(error: str) -> Outcome:
     return Outcome("failed", error)
 
 
-def _crash(result: ProcessResult, limits: ProcessLimits) -> str:
+def crash_text(result: ProcessResult, cpu_s: int | None) -> str:
+    """Why a program that ended did not answer."""
     said = _last_line(result.errors)
     words = f": {said}" if said else ""
     if result.exit_code == -signal.SIGXCPU:
-        return f"the decoder used more than {limits.cpu_s} s of processor time"
+        return f"the decoder used more than {cpu_s} s of processor time"
     if result.exit_code == -signal.SIGKILL:
         return "the decoder was killed from outside, perhaps because the machine ran out of memory"
     if result.exit_code < 0:

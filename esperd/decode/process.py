@@ -11,7 +11,7 @@ flooded    it said more than was allowed, and was killed
 unstarted  there was nothing to run; ``errors`` says why
 ========== ====================================================================
 
-When the task that runs it is cancelled, the program is killed, too.
+When the task that runs it is cancelled, the program is killed, too; and when we are killed (see `lifeline`).
 """
 
 import contextlib
@@ -26,6 +26,8 @@ from typing import Final, Literal
 
 import trio
 
+from esperd.decode.leftovers import Mark
+from esperd.decode.lifeline import Lifeline
 from esperd.decode.request import NICENESS
 
 Ending = Literal["exited", "timed_out", "flooded", "unstarted"]
@@ -33,7 +35,7 @@ Ending = Literal["exited", "timed_out", "flooded", "unstarted"]
 # After SIGKILL a process is gone at once, unless it hangs in the kernel; then it is not waited for any longer.
 _REAP_S: Final = 0.5
 # What a program said last before it failed; the reason stands in the last line, if anywhere.
-_ERRORS_BYTES: Final = 4096
+ERRORS_BYTES: Final = 4096
 _RECEIVE_BYTES: Final = 64 * 1024
 
 
@@ -68,9 +70,23 @@ async def run_limited(
     """Runs *command*, which gets *request* on its standard input.
 
     The input stays open: a program can tell by it that we are still there. No process of its session is left when this
-    returns, however it ends.
+    returns, however it ends, and none of those that left its session but kept its environment.
     """
+    with contextlib.ExitStack() as held:
+        return await _run(command, request, limits, held, directory, environment)
+
+
+async def _run(
+    command: Sequence[str],
+    request: bytes,
+    limits: ProcessLimits,
+    held: contextlib.ExitStack,
+    directory: Path | None,
+    environment: Mapping[str, str] | None,
+) -> ProcessResult:
+    mark = Mark()
     try:
+        lifeline = held.enter_context(contextlib.closing(Lifeline()))
         process = await trio.lowlevel.open_process(
             command,
             stdin=subprocess.PIPE,
@@ -78,17 +94,22 @@ async def run_limited(
             stderr=subprocess.PIPE,
             start_new_session=True,
             cwd=directory,
-            env=environment,
+            env=mark.put_into(environment),
+            pass_fds=lifeline.inherited,
         )
     except OSError as error:
         return ProcessResult("unstarted", errors=f"{command[0]}: {error.strerror}".encode())
     running = _Running(process, limits.output_bytes)
     try:
-        _confine(process.pid, limits)
+        lifeline.hold(process.pid)
+        confine(process.pid, limits.memory_bytes, limits.cpu_s)
         with trio.move_on_after(limits.timeout_s) as deadline:
             await running.follow(request)
     finally:
         await running.end()
+        # Shielded: it takes milliseconds, and nobody else will ever look for them.
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(mark.kill)
     return running.result(timed_out=deadline.cancelled_caught)
 
 
@@ -116,16 +137,8 @@ class _Running:
             nursery.cancel_scope.cancel()
 
     async def end(self) -> None:
-        """Kills what is left of its session, and closes the pipes."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + _REAP_S):
-            if self._process.returncode is None:
-                _kill_session(self._process.pid)
-                await self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                # Shielded, because a close is a checkpoint, and what is to be closed must be closed.
-                with trio.CancelScope(shield=True):
-                    await pipe.aclose()
+        """See ``end_process``."""
+        await end_process(self._process)
 
     def result(self, *, timed_out: bool) -> ProcessResult:
         ending: Ending = "flooded" if self._is_flooded else "timed_out" if timed_out else "exited"
@@ -153,16 +166,31 @@ class _Running:
             return
         while data := await self._process.stderr.receive_some(_RECEIVE_BYTES):
             self._errors += data
-            del self._errors[:-_ERRORS_BYTES]
+            del self._errors[:-ERRORS_BYTES]
 
 
-def _confine(pid: int, limits: ProcessLimits) -> None:
+async def end_process(process: trio.Process) -> None:
+    """Kills what is left of a program and its session within half a second, and closes its pipes."""
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + _REAP_S):
+        if process.returncode is None:
+            _kill_session(process.pid)
+            await process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            # Shielded, because a close is a checkpoint, and what is to be closed must be closed.
+            with trio.CancelScope(shield=True):
+                await pipe.aclose()
+
+
+def confine(pid: int, memory_bytes: int, cpu_s: int | None) -> None:
+    """Limits what a process may take from now on; without *cpu_s* its processor time is not limited."""
     # A process that is over already, or that gave itself other rights, has nothing left to confine.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-        resource.prlimit(pid, resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-        resource.prlimit(pid, resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s))
+        resource.prlimit(pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+        if cpu_s is not None:
+            resource.prlimit(pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
 
 
 def _kill_session(leader: int) -> None:

@@ -21,11 +21,12 @@ NICENESS: Final = 10
 
 
 class KnownElf(msgspec.Struct, frozen=True, kw_only=True):
-    """An ELF file that may be the one."""
+    """An ELF file that may be the one; ``name`` is what it was called when it was added."""
 
     path: str
     sha256: str
     machine: Machine
+    name: str = ""
 
 
 class DecodeRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,9 +34,10 @@ class DecodeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``elf`` is the program to decode with. Without it, one of ``elfs`` is chosen by the SHA-256 in the dump or else
     ``app_sha256``, which is what the log said; with ``needs_elf`` it is an error when none is the right one. ``rom``
-    is the chip's ROM as an ELF file. ``work_dir`` is an empty folder for temporary files, which the caller removes.
-    ``gdb`` names a GDB for each machine, where it is not to be looked for. With ``watch_stdin`` the process and its
-    children are killed when standard input is closed.
+    is the chip's ROM as an ELF file; without it one is looked for among ``elfs`` and where `RomSearch`
+    looks. ``work_dir`` is an empty folder for temporary files, which the caller removes. ``gdb`` names a GDB for each
+    machine, where it is not to be looked for. With ``watch_stdin`` the process and its children are killed when
+    standard input is closed.
     """
 
     dump: str

@@ -6,10 +6,8 @@ no traceback.
 """
 
 import dataclasses
-import fcntl
 import os
 import resource
-import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -32,6 +30,7 @@ from esperd.decode.request import (
     DecodeRequest,
     KnownElf,
 )
+from esperd.decode.stdin_watch import die_with_stdin
 
 _NATIVE: Final = NativeBackend()
 # A request names the ELF files of a full store, which are some thousands at most.
@@ -40,8 +39,6 @@ _MAX_REQUEST_BYTES: Final = 16 * 1024 * 1024
 _MAX_FILE_BYTES: Final = 2 * MAX_DUMP_BYTES
 # What a tool may write to a file: more than any report has.
 _MAX_WRITTEN_BYTES: Final = 256 * 1024 * 1024
-# Source: asm-generic/fcntl.h; Python has no name for it.
-_F_SETSIG: Final = 10
 
 
 def main() -> int:
@@ -60,7 +57,7 @@ def main() -> int:
 
 def _confine(request: DecodeRequest) -> None:
     if request.watch_stdin:
-        _die_with_stdin()
+        die_with_stdin()
     # Added to a priority that is low already it would be lower still.
     os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), NICENESS))
     for kind, limit in (
@@ -74,24 +71,10 @@ def _confine(request: DecodeRequest) -> None:
         resource.setrlimit(kind, (allowed, allowed))
 
 
-def _die_with_stdin() -> None:
-    """Has the kernel kill us and our children when the other end of standard input closes, as a killed parent's does.
-
-    PR_SET_PDEATHSIG is no good here: the "parent" that it watches is the thread that started us, and the daemon starts
-    processes from threads that live for seconds; and children, such as a GDB, do not inherit it.
-
-    Source: prctl(2), PR_SET_PDEATHSIG; fcntl(2), F_SETSIG and F_SETOWN.
-    """
-    group_or_self = -os.getpgrp() if os.getpgrp() == os.getpid() else os.getpid()
-    fcntl.fcntl(0, _F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(0, fcntl.F_SETOWN, group_or_self)
-    fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-
-
 def _encode(answer: DecodeAnswer) -> bytes:
     try:
         return msgspec.json.encode(answer)
-    except (UnicodeEncodeError, MemoryError):
+    except (UnicodeEncodeError, OverflowError, RecursionError, MemoryError):
         return msgspec.json.encode(_problem("internal", "the report can't be written as JSON"))
 
 

@@ -56,9 +56,9 @@ class Screen:
         cursor = self._screen.cursor
         return cursor.x, cursor.y, not cursor.hidden
 
-    def colour_at(self, column: int, row: int) -> str:
-        """The foreground colour of a cell, as pyte names it (``default``, ``red`` …)."""
-        return str(self._screen.buffer[row][column].fg)
+    def cells(self, row: int) -> list[pyte.screens.Char]:
+        """The cells of a row: text and style; behind a wide character stands an empty one."""
+        return [self._screen.buffer[row][column] for column in range(self._screen.columns)]
 
     @property
     def terminal_settings(self) -> list[object]:

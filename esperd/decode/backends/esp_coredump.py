@@ -33,8 +33,9 @@ from esperd.decode.image import CoreImage, read_image
 from esperd.decode.report import DecoderReport, ElfMatch, Report, TaskReport
 from esperd.decode.request import ESP_COREDUMP, DecodeRequest
 
-# The tool asks GDB one thing after the other, and takes no answer within this time for an empty one.
-_GDB_TIMEOUT_S: Final = 10
+# The tool asks GDB one thing after the other, and takes no answer within this time for an empty one. It waits as long
+# for what GDB refuses, which is two questions for each task whose control block can't be read.
+_GDB_TIMEOUT_S: Final = 5
 _GDB_NAMES: Final[dict[Machine, tuple[str, ...]]] = {
     "xtensa": ("xtensa-esp32-elf-gdb",),
     "riscv": ("riscv32-esp-elf-gdb", "gdb-multiarch"),

@@ -87,6 +87,7 @@ class FrameSection:
     def _read_entries(self) -> Iterator[FrameEntry]:
         data, offset = self._data, 0
         while offset + 8 <= len(data):
+            self._work.spend(1)
             length = int(U32.unpack_from(data, offset)[0])
             end = offset + 4 + length
             if length == 0 or end > len(data):

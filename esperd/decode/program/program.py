@@ -68,6 +68,10 @@ class Program:
         """Whether questions stayed unanswered because the debug information takes too long to follow."""
         return self._elf.work.is_exhausted
 
+    def renew(self) -> None:
+        """Allows as much work again as a program that was just opened has; for those that stay open between decodes."""
+        self._elf.work.renew()
+
     def sha256(self) -> str:
         """The digest of the file in lower-case hexadecimal, as ESP-IDF stores it in images and core dumps."""
         if self._sha256 is None:

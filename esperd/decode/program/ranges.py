@@ -161,6 +161,8 @@ def read_aranges(data: bytes) -> Iterator[tuple[int, int, int]]:
     while offset + _ARANGES_HEADER.size <= len(data):
         length, version, unit, address_bytes, segment_bytes = _ARANGES_HEADER.unpack_from(data, offset)
         end = offset + 4 + length
+        if length < _ARANGES_HEADER.size - 4:
+            return
         if version == 2 and address_bytes == 4 and segment_bytes == 0:
             # Pairs are aligned to their size, counted from the start of the set.
             first = offset + 16

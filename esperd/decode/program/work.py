@@ -20,13 +20,17 @@ class Work:
 
     __slots__ = ("_left",)
 
-    def __init__(self, steps: int = MAX_STEPS) -> None:
-        self._left = steps
+    def __init__(self) -> None:
+        self._left = MAX_STEPS
 
     @property
     def is_exhausted(self) -> bool:
         """Whether some questions were not answered for want of it."""
         return self._left < 0
+
+    def renew(self) -> None:
+        """Fills the account again, for a decode of its own."""
+        self._left = MAX_STEPS
 
     def spend(self, steps: int) -> None:
         """Takes *steps*; raises WorkExhaustedError when there are none left, then and ever after."""

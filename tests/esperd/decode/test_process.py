@@ -153,3 +153,73 @@ async def test_cancellation_kills_at_once(tmp_path: Path) -> None:
 async def test_the_input_stays_open_while_the_program_runs() -> None:
     program = "import os, select, sys; sys.stdin.readline(); print(bool(select.select([0], [], [], 0.2)[0]))"
     assert (await run(program)).output == b"False\n"
+
+
+async def test_children_that_left_the_session_and_lost_their_parent_are_killed() -> None:
+    # Orphans of the system, in sessions of their own, of a program that ended well.
+    program = SAY_PIDS + (
+        "if not os.fork():\n"
+        "    os.setsid()\n"
+        "    if not os.fork():\n"
+        "        signal.signal(signal.SIGTERM, signal.SIG_IGN); say(os.getpid()); time.sleep(60)\n"
+        "    os._exit(0)\n"
+        "os.wait(); time.sleep(0.3)"
+    )
+    result = await run(program)
+    pids = list(map(int, result.output.split()))
+    assert (result.ending, len(pids)) == ("exited", 2)
+    await assert_gone(pids)
+
+
+async def test_a_fork_bomb_is_defused() -> None:
+    program = SAY_PIDS + "[os.fork() for _ in range(6)]\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(60)"
+    result = await run(program, SOON)
+    assert result.ending == "timed_out"
+    await assert_gone(list(map(int, result.output.split())))
+    assert_no_children()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("time.sleep(60)", id="hangs"),
+        pytest.param("os.close(0); time.sleep(60)", id="closes its input"),
+        pytest.param("signal.signal(signal.SIGIO, signal.SIG_IGN); time.sleep(60)", id="ignores signals"),
+        pytest.param("say(subprocess.Popen(['sleep', '60']).pid); time.sleep(60)", id="has a child"),
+    ],
+)
+async def test_a_program_does_not_outlive_one_that_was_killed(tmp_path: Path, program: str) -> None:
+    fifo = tmp_path / "pids"
+    os.mkfifo(fifo)
+    pids = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    decoder = SAY_PIDS.replace("print(pid, flush=True)", f"os.write(os.open({str(fifo)!r}, os.O_WRONLY), b'%d ' % pid)")
+    # It is held when its request comes.
+    decoder = f"import sys; sys.stdin.readline()\n{decoder}{program}"
+    daemon = (
+        "import sys, trio\nfrom esperd.decode.process import ProcessLimits, run_limited\n"
+        f"limits, command = ProcessLimits(60.0, 1000, 1 << 30, 60), [sys.executable, '-c', {decoder!r}]\n"
+        "trio.run(run_limited, command, b'{}\\n', limits)"
+    )
+    process = await trio.lowlevel.open_process([sys.executable, "-c", daemon])
+    try:
+        said = b""
+        wanted = 2 if "Popen" in program else 1
+        with trio.fail_after(10):
+            while len(said.split()) < wanted:
+                await trio.lowlevel.wait_readable(pids)
+                said += os.read(pids, 1000)
+        process.kill()
+        await process.wait()
+        await assert_gone(list(map(int, said.split())))
+    finally:
+        os.close(pids)
+        process.kill()
+        await process.wait()
+
+
+async def test_no_file_stays_open() -> None:
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a folder of the kernel, which takes no time
+    await run("pass")
+    await run_limited(["/nonexistent/decoder"], b"", LIMITS)
+    await run("time.sleep(60)", SOON)
+    assert len(os.listdir("/proc/self/fd")) <= len(before)  # noqa: PTH208 - as above
