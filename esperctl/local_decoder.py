@@ -77,14 +77,15 @@ def format_html(report: bytes) -> bytes:
     return done.stdout
 
 
-def explain_text(text: bytes, elf_paths: list[str]) -> str:
-    """What the panics or addresses in *text* are.
+def explain_text(text: bytes, elf_paths: list[str], stores: list[str]) -> str:
+    """What the panics or addresses in *text* are, by ELF files, or by those in some stores.
 
     Raises:
         FailedError: nothing in it is known, or an ELF file is none.
         TimedOutError: it took too long.
     """
-    done = _run([_PASTED_MODULE, *(os.path.abspath(path) for path in elf_paths)], text)  # noqa: PTH100 - pathlib costs
+    elfs = [os.path.abspath(path) for path in elf_paths]  # noqa: PTH100 - pathlib costs
+    done = _run([_PASTED_MODULE, *(f"--store={store}" for store in stores), "--", *elfs], text)
     if done.returncode:
         lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
         raise FailedError(lines[-1] if lines else "the decoder failed without a word")

@@ -5,8 +5,8 @@ from typing import Final, Literal, Protocol
 from esper_protocol.events import Body, CoredumpProgress, CoredumpStarted, DecodeFinished, Event, Gap, Line
 from esperctl.dump_folding import DumpFolding
 from esperctl.event_json import json_lines
-from esperctl.markers import DECODE_BODIES, marker, progress
-from esperctl.report_text import report_lines
+from esperctl.markers import DECODE_BODIES, PANIC_TARGET, marker, progress
+from esperctl.report_text import panic_lines, report_lines
 from esperctl.safe_text import safe_text
 from esperctl.subscription import AnyEvent
 from esperctl.terminal_text import RESET, TerminalText
@@ -143,14 +143,17 @@ class ShortLog:
             sentence += "; its base64 is not shown (--dump show)"
         text = self._marker_line(at_ns, sentence)
         if isinstance(body, DecodeFinished) and body.report:
-            text += self._report(body.report)
+            text += self._report(body.target, body.report)
         return text
 
     def _marker_line(self, at_ns: int, sentence: str) -> str:
         start = self._end_progress() + self._end_line() + self._new_date(at_ns)
         return f"{start}{self._dim}--- {self._clock.time(at_ns)} {safe_text(sentence)} ---{self._reset}\n"
 
-    def _report(self, report: str) -> str:
+    def _report(self, target: str, report: str) -> str:
+        if target.startswith(PANIC_TARGET):
+            # What happened stands above already; here is where.
+            return "".join(f"--- {line}\n" for line in panic_lines(report))
         return "".join(f"    {line}\n" for line in report_lines(report))
 
     def _new_date(self, at_ns: int) -> str:

@@ -40,6 +40,8 @@ from esper_protocol.events import (
 )
 from esperctl.units import bytes_text, plural
 
+# How the target of a decode begins that is of no core dump, and has no file.
+PANIC_TARGET: Final = "panic:"
 DECODE_BODIES: Final = (DecodeQueued, DecodeStarted, DecodeFinished, DecodeFailed, DecodeTimedOut, DecodeCancelled)
 
 
@@ -123,8 +125,12 @@ def progress(body: CoredumpProgress) -> str:
 
 def _decode(body: Body) -> str | None:
     match body:
-        case DecodeStarted():
+        case DecodeQueued() if body.target.startswith(PANIC_TARGET):
+            return "decoding in background"
+        case DecodeStarted() if not body.target.startswith(PANIC_TARGET):
             return f"decoding {body.target} ({body.backend})"
+        case DecodeFinished(report_path=""):
+            return f"decoded {body.target} in {body.seconds:.1f} s ({body.backend})"
         case DecodeFinished():
             return f"decoded {body.target} in {body.seconds:.1f} s ({body.backend}): {body.report_path}"
         case DecodeFailed():

@@ -4,7 +4,7 @@ The report is JSON as the contract describes it; it is read leniently, because a
 written it, and what is not JSON is shown as the text it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -31,6 +31,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None = None
     line: int | None = None
     inlined: bool | None = None
+    how: str | None = None
     args: list[Argument] = []
 
 
@@ -49,17 +50,28 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     crashed_task: str | None = None
     tasks: list[Task] = []
     frames: list[Frame] = []
+    places: list[Frame] = []
+    unwind_stop: str | None = None
     warnings: list[str] = []
 
 
 def report_lines(report: str) -> list[str]:
-    """The report as safe lines without line ends."""
+    """The report of a core dump as safe lines without line ends."""
+    return _safe_lines(report, _lines)
+
+
+def panic_lines(report: str) -> list[str]:
+    """The same of a panic, whose reason was told with it: what the addresses in it are, and the frames."""
+    return _safe_lines(report, _panic_lines)
+
+
+def _safe_lines(report: str, describe: Callable[[Report], Iterator[str]]) -> list[str]:
     try:
         parsed = msgspec.json.decode(report, type=Report)
     except msgspec.DecodeError:
         lines = report.splitlines()[:_MAX_TEXT_LINES]
     else:
-        lines = list(_lines(parsed))
+        lines = list(describe(parsed))
     return [safe_text(line) for line in lines]
 
 
@@ -70,20 +82,38 @@ def _lines(report: Report) -> Iterator[str]:
     frames = crashed.frames if crashed is not None else report.frames
     if name := (crashed.name if crashed is not None and crashed.name else report.crashed_task):
         yield f"in task {name}"
+    yield from _frames_and_warnings(frames, report.warnings)
+
+
+def _panic_lines(report: Report) -> Iterator[str]:
+    for place in report.places[:_MAX_FRAMES]:
+        if place.pc is not None:
+            yield f"0x{place.pc:08x} is in {_call(place)}"
+    yield from _frames_and_warnings(report.frames, report.warnings)
+    if not report.frames and not report.places:
+        yield f"no frames: {report.unwind_stop or 'unknown why'}"
+
+
+def _frames_and_warnings(frames: list[Frame], warnings: list[str]) -> Iterator[str]:
     for index, frame in enumerate(frames[:_MAX_FRAMES]):
         yield _frame_text(frame, index)
     if len(frames) > _MAX_FRAMES:
         yield f"… {len(frames) - _MAX_FRAMES} more frames"
-    for warning in report.warnings:
+    for warning in warnings:
         yield f"warning: {warning}"
 
 
 def _frame_text(frame: Frame, index: int) -> str:
     level = frame.level if frame.level is not None else index
-    address = f"0x{frame.pc:08x} " if frame.pc is not None else ""
+    address = f"0x{frame.pc:08x} in " if frame.pc is not None else ""
+    guessed = "  (guessed)" if frame.how in ("scan", "inferred") else ""
+    return f"#{level:<2} {address}{_call(frame)}{' (inlined)' if frame.inlined else ''}{guessed}"
+
+
+def _call(frame: Frame) -> str:
     place = f" at {frame.file}" if frame.file else ""
     if frame.file and frame.line is not None:
         place += f":{frame.line}"
     arguments = ", ".join(f"{argument.name}={argument.value}" for argument in frame.args)
     call = f"{frame.function or '??'} ({arguments})" if arguments else frame.function or "??"
-    return f"#{level:<2} {address}{call}{place}{' (inlined)' if frame.inlined else ''}"
+    return f"{call}{place}"

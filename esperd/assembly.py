@@ -26,7 +26,10 @@ from esperd.core.limits import CoreLimits
 from esperd.decode.decoder_process import WORKER, DecoderProcess
 from esperd.decode.decoding import Decoding
 from esperd.decode.elf_store import ElfStore
+from esperd.decode.job import JobNumbers
 from esperd.decode.jobs import DecodeJobs
+from esperd.decode.panic_jobs import PanicJobs
+from esperd.decode.symbolizer_process import SYMBOLIZER
 from esperd.errors import StartError
 from esperd.log_files import fault_log_path, log_path
 from esperd.ports.endpoint_kinds import SimulatedEndpoint
@@ -106,7 +109,7 @@ def open_stored_boards(config: Config, store: CoredumpStore, started_at: str) ->
 
 
 def make_decoding(config: Config, store: CoredumpStore) -> Decoding:
-    """What core dumps are decoded with."""
+    """What core dumps and panics are decoded with."""
     limits = config.limits
     is_simulated = any(isinstance(board.argument.endpoint, SimulatedEndpoint) for board in config.boards)
     elfs = ElfStore(
@@ -121,11 +124,22 @@ def make_decoding(config: Config, store: CoredumpStore) -> Decoding:
         limits.decode_memory_bytes,
         limiter,
     )
-    return Decoding(DecodeJobs(store, process, limits.decode_coredumps, limiter), elfs, config.elf_paths, limiter)
+    numbers = JobNumbers()
+    panics = PanicJobs(
+        elfs,
+        SYMBOLIZER,
+        limits.decode_backtraces,
+        limits.decode_timeout_s,
+        limits.decode_memory_bytes,
+        limiter,
+        numbers,
+    )
+    jobs = DecodeJobs(store, process, limits.decode_coredumps, limiter, numbers)
+    return Decoding(jobs, panics, elfs, config.elf_paths, limiter)
 
 
 def make_board(
-    config: Config, stored: StoredBoard, store: CoredumpStore, activity: Activity, decodes: DecodeJobs
+    config: Config, stored: StoredBoard, store: CoredumpStore, activity: Activity, decoding: Decoding
 ) -> Board:
     """A board with its disk writer, which is yet to be run."""
     name, limits, recovery = stored.config.argument.name, config.limits, stored.recovery
@@ -143,7 +157,8 @@ def make_board(
             store,
             store.next_number(name),
             activity,
-            decodes,
+            decoding.jobs,
+            decoding.panics,
         )
     )
     disk.watch(board.on_disk_failure, board.on_disk_recovery)
@@ -182,8 +197,8 @@ def daemon_record(config: Config, started_at: str) -> DaemonRecord:
         started_at=started_at,
         socket=str(config.socket),
         state_dir=str(config.state_dir),
-        log_path=str(log_path(config.state_dir, name)),
-        fault_log_path=str(fault_log_path(config.state_dir, name)),
+        log_path=str(log_path(config.log_dir, name)),
+        fault_log_path=str(fault_log_path(config.log_dir, name)),
     )
 
 

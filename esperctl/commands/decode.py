@@ -1,9 +1,11 @@
 """``esperctl decode``: panic text from anywhere, pasted or piped in, with functions and lines."""
 
+import os
 import sys
 
 from esperctl.arguments import Arguments, Parser
-from esperctl.errors import EXIT_DONE, FailedError
+from esperctl.daemons import open_daemons
+from esperctl.errors import EXIT_DONE, EsperctlError, FailedError
 from esperctl.local_decoder import explain_text
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
@@ -11,13 +13,16 @@ from esperctl.safe_text import safe_text
 DESCRIPTION = """\
 Name the functions and lines of a panic that is read from standard input: the
 backtrace of an Xtensa chip, the registers and stack memory of a RISC-V one, or
-single addresses. Needs no daemon and no toolchain."""
+single addresses. Needs no toolchain, and no daemon: without --elf, the program is
+looked for in the ELF files that were added to one (`esperctl elf add`), by the
+SHA-256 in the text."""
+_STATE_DIRS = ("/var/lib/esperd",)
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the programs."""
     parser.add_argument(
-        "--elf", metavar="ELF", action="append", required=True, help="the program that printed it; may be repeated"
+        "--elf", metavar="ELF", action="append", default=[], help="the program that printed it; may be repeated"
     )
 
 
@@ -25,6 +30,26 @@ def run(arguments: Arguments, output: Output) -> int:
     """Explains the text."""
     if sys.stdin is None:
         raise FailedError("there is no standard input to read from")
-    for line in explain_text(sys.stdin.buffer.read(), arguments.elf).splitlines():
+    elfs: list[str] = arguments.elf
+    stores = [] if elfs else _stores(arguments.socket, output)
+    for line in explain_text(sys.stdin.buffer.read(), elfs, stores).splitlines():
         output.line(safe_text(line))
     return EXIT_DONE
+
+
+def _stores(socket: str | None, output: Output) -> list[str]:
+    """The ELF stores of the daemons that run, and the ones that those leave which do not.
+
+    Raises:
+        EsperctlError: the daemon that was named can't be asked.
+    """
+    state_dirs: list[str] = []
+    try:
+        with open_daemons(socket, output) as daemons:
+            state_dirs += [daemon.record.state_dir for daemon in daemons.found]
+    except EsperctlError:
+        if socket:
+            raise
+    home = os.environ.get("XDG_STATE_HOME", "")
+    state_dirs += [f"{home if home.startswith('/') else os.path.expanduser('~/.local/state')}/esperd", *_STATE_DIRS]  # noqa: PTH111 - pathlib costs
+    return [f"{state_dir}/elfs" for state_dir in dict.fromkeys(state_dirs)]

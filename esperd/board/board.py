@@ -30,12 +30,15 @@ from esper_protocol.events import (
     Tx,
 )
 from esperd.board.captures import Captures
+from esperd.board.heartbeat import Heartbeat
 from esperd.board.lease import WriterLease
+from esperd.board.panics import PanicWatch
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity, Session
 from esperd.core.limits import CoreLimits
 from esperd.core.pipeline import Pipeline, WriteToBoard
 from esperd.decode.jobs import DecodeJobs
+from esperd.decode.panic_jobs import PanicJobs
 from esperd.errors import CommandError, innermost
 from esperd.ports.endpoint_kinds import Endpoint, OpenableEndpoint
 from esperd.ports.opening import open_device, open_port
@@ -76,6 +79,7 @@ class BoardParts:
     next_coredump: int
     activity: Activity
     decodes: DecodeJobs
+    panics: PanicJobs
 
 
 class Board:
@@ -93,6 +97,8 @@ class Board:
         self._lines_lock = trio.Lock()
         self._lost_at: float | None = None
         self._last_error = ""
+        self._heartbeat = Heartbeat()
+        self._pausing = trio.CancelScope()
 
     @property
     def capture_id(self) -> str | None:
@@ -112,8 +118,26 @@ class Board:
                 self._note_port_error(error, retry_s)
             except Exception as error:  # noqa: BLE001 - the supervision point of a board: it must not end the daemon
                 self._note_unexpected(error, retry_s)
-            await trio.sleep(retry_s)
+            await self._pause(retry_s)
             retry_s = min(retry_s * 2, _BUSY_RETRY_S)
+
+    async def prove_reading(self) -> None:
+        """Returns when the task that reads, or tries to open the port, has come round. Has no deadline of its own.
+
+        At once, unless it is about to open the port, which takes some seconds at most.
+        """
+        if self._session is not None:
+            self._session.wake()
+        else:
+            self._pausing.cancel()
+        await self._heartbeat.wait()
+
+    async def _pause(self, duration_s: float) -> None:
+        until = trio.current_time() + duration_s
+        while trio.current_time() < until:
+            self._heartbeat.beat()
+            with trio.move_on_at(until) as self._pausing:
+                await trio.sleep_forever()
 
     async def _own_device(self, device: OpenableEndpoint) -> None:
         retry_s = _FIRST_RETRY_S
@@ -129,7 +153,7 @@ class Board:
                 self._note_port_error(error, wait_s)
             # A port that hangs up as soon as it is opened is as absent as one that can't be opened.
             was_good = trio.current_time() - opened_at > _LONGEST_RETRY_S
-            await trio.sleep(_FIRST_RETRY_S if was_good else wait_s)
+            await self._pause(_FIRST_RETRY_S if was_good else wait_s)
             retry_s = _FIRST_RETRY_S if was_good else min(retry_s * 2, _LONGEST_RETRY_S)
 
     async def _run_session(self, port: Port) -> None:
@@ -142,7 +166,15 @@ class Board:
             publisher.publish(Gap("unplugged", f"the port was away for {away_s:.1f} s"))
             self._lost_at = None
         self._session = session = Session(
-            port, pipeline, publisher, self.captures, parts.baud, parts.activity, self._write_answer
+            port,
+            pipeline,
+            publisher,
+            self.captures,
+            PanicWatch(publisher, parts.panics),
+            parts.baud,
+            parts.activity,
+            self._write_answer,
+            self._heartbeat,
         )
         _log.info("session opened board=%s generation=%d port=%s", self.name, publisher.generation, port.path)
         try:
@@ -200,7 +232,8 @@ class Board:
         """What was running, for the log: ``generation=3 viewers=2 captures=1 decodes=0 rss_bytes=…``."""
         return (
             f"generation={self.publisher.generation} viewers={len(self.publisher.followers)} "
-            f"captures={int(self.capture_id is not None)} decodes={self.parts.decodes.running} rss_bytes={rss_bytes()}"
+            f"captures={int(self.capture_id is not None)} "
+            f"decodes={self.parts.decodes.running + self.parts.panics.running} rss_bytes={rss_bytes()}"
         )
 
     def on_disk_failure(self, error: OSError) -> None:
@@ -281,6 +314,7 @@ class Board:
         if self._session is None or self.capture_id is None:
             raise CommandError("failed", f"{self.name}: no core dump is arriving")
         _log.info("capture aborted board=%s coredump=%s who=%s", self.name, self.capture_id, who)
+        self.publisher.publish(Note(f"ended the capture of core dump {self.capture_id}", who))
         self._session.end_capture("aborted")
 
     def add_note(self, text: str, who: str) -> None:

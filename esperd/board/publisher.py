@@ -3,6 +3,8 @@
 Nothing here waits. The order is fixed: what a viewer sees has its place in memory already, and is on its way to disk.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from esper_protocol.codec import encode_message
@@ -28,6 +30,14 @@ from esperd.storage.tail import Entry, Tail
 _URGENT: Final = (Panic, CoredumpStarted, CoredumpEnded, SessionLost, DaemonStarted, DaemonStopping)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The session and the boot that something belongs to."""
+
+    generation: int
+    boot: int
+
+
 class Follower(Protocol):
     """Somebody who follows a board's events."""
 
@@ -36,8 +46,14 @@ class Follower(Protocol):
         ...
 
 
+def _ignore_change() -> None:
+    """Nobody watches."""
+
+
 class Publisher:
     """Owns the numbers of one board: positions, generation, boot.
+
+    ``on_change`` is called with each event but lines, which must neither wait nor raise.
 
     Args:
         board: Its name.
@@ -54,6 +70,7 @@ class Publisher:
         self.boot = boot
         self.summary = BoardSummary()
         self.followers: tuple[Follower, ...] = ()
+        self.on_change: Callable[[], None] = _ignore_change
         self.events = 0
         self.bytes = 0
         self._disk = disk
@@ -64,8 +81,18 @@ class Publisher:
         """The position that the next event will get."""
         return self.tail.next_seq
 
-    def publish(self, body: Body) -> int:
-        """Publishes one event; returns its position. After ``stop`` nothing is published."""
+    @property
+    def origin(self) -> Origin:
+        """What is published now belongs to this."""
+        return Origin(self.generation, self.boot)
+
+    def publish(self, body: Body, origin: Origin | None = None) -> int:
+        """Publishes one event; returns its position. After ``stop`` nothing is published.
+
+        Args:
+            body: The event.
+            origin: What it belongs to, when that is not the present session and boot: a result that comes later.
+        """
         if self._is_stopped:
             return self.tail.next_seq
         if isinstance(body, Boot):
@@ -73,7 +100,8 @@ class Publisher:
         at = wall_ns()
         seq = self.tail.next_seq
         count = seq_count(body)
-        event = Event(seq, at, self.board, self.generation, self.boot, body)
+        generation, boot = (self.generation, self.boot) if origin is None else (origin.generation, origin.boot)
+        event = Event(seq, at, self.board, generation, boot, body)
         entry = Entry(seq, seq + count, at, count if isinstance(body, Line) else 0, encode_message(event))
         self.tail.append(entry)
         for follower in self.followers:
@@ -84,6 +112,7 @@ class Publisher:
             self.bytes += len(body.data)
         else:
             self.summary.fold(event)
+            self.on_change()
             if isinstance(body, _URGENT):
                 self._disk.hurry()
         return seq

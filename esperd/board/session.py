@@ -11,8 +11,10 @@ from typing import Final
 
 import trio
 
-from esper_protocol.events import CaptureEndReason, CoredumpEnded
+from esper_protocol.events import App, Backtrace, CaptureEndReason, CoredumpEnded, Panic
 from esperd.board.captures import Captures
+from esperd.board.heartbeat import Heartbeat
+from esperd.board.panics import PanicWatch
 from esperd.board.publisher import Publisher
 from esperd.core.capture import CapturedBytes, CaptureEnding
 from esperd.core.pipeline import CaptureOpened, Output, Pipeline, WriteToBoard
@@ -49,17 +51,22 @@ class Session:
         pipeline: Pipeline,
         publisher: Publisher,
         captures: Captures,
+        panics: PanicWatch,
         baud: int,
         activity: Activity,
         answer: Callable[[WriteToBoard], Awaitable[None]],
+        heartbeat: Heartbeat,
     ) -> None:
         self.port = port
         self.pipeline = pipeline
         self._publisher = publisher
         self._captures = captures
+        self._panics = panics
         self._longest_spacing_s = _SPACING_BYTES * _BITS_PER_BYTE / baud
         self._activity = activity
         self._answer = answer
+        self._heartbeat = heartbeat
+        self._reading = trio.CancelScope()
         self._answers_send, self._answers_receive = trio.open_memory_channel[WriteToBoard](16)
         self._is_busy = False
         self._last_read = -math.inf
@@ -83,6 +90,10 @@ class Session:
         if error is not None:
             raise error
 
+    def wake(self) -> None:
+        """Has the reader come round, and beat, also when the port is silent. No byte is lost by it."""
+        self._reading.cancel()
+
     def end(self, reason: CaptureEndReason) -> None:
         """Publishes what was half said."""
         self._apply(self.pipeline.receive_hangup(reason, trio.current_time(), self._publisher.next_seq))
@@ -93,13 +104,14 @@ class Session:
 
     async def _read(self) -> None:
         while True:
+            self._heartbeat.beat()
             # One scope for many reads: to make one for each costs as much as the read. So it may end too early, which
             # is harmless, as every deadline that a read moves on is looked at again; but never too late.
-            with trio.move_on_at(self._deadline()) as scope:
+            with trio.move_on_at(self._deadline()) as self._reading:
                 while await self._read_once():
                     deadline = self._deadline()
-                    if deadline < scope.deadline:
-                        scope.deadline = deadline
+                    if deadline < self._reading.deadline:
+                        self._reading.deadline = deadline
                 return
             now = trio.current_time()
             self._set_busy(busy=now < self._last_read + _BUSY_S)
@@ -144,8 +156,11 @@ class Session:
                     self._queue_answer(output)
                 case CoredumpEnded():
                     self._publisher.publish(self._captures.as_stored(output))
+                case Panic() | Backtrace() | App():
+                    self._panics.note(output, self._publisher.publish(output))
                 case _:
                     self._publisher.publish(output)
+        self._panics.flush(self.pipeline.open_panic_seq, self.pipeline.app_sha256)
 
     def _queue_answer(self, answer: WriteToBoard) -> None:
         try:

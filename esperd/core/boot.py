@@ -82,6 +82,11 @@ class BootDetector:
         """Whether it must see every line, not only those with an anchor."""
         return self._watch is not None
 
+    @property
+    def elf_sha256(self) -> str | None:
+        """What the boot log that is being printed told of the program."""
+        return None if self._watch is None else self._watch.fields.get("elf_sha256")
+
     def on_line(self, text: bytes, seq: int, now: float) -> list[Boot | App]:
         """Looks at one stripped line."""
         found: list[Boot | App] = []

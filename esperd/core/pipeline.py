@@ -102,6 +102,16 @@ class Pipeline:
         return self._next_coredump
 
     @property
+    def open_panic_seq(self) -> int | None:
+        """Where the panic began that is being printed."""
+        return self._panic.first_seq
+
+    @property
+    def app_sha256(self) -> str | None:
+        """What the boot log told of the program that runs, also before its ``app`` event."""
+        return self._boot.elf_sha256 or self._app_sha256
+
+    @property
     def deadline(self) -> float | None:
         """When ``on_deadline`` is to be called, unless something arrives before."""
         deadlines = (

@@ -222,7 +222,7 @@ class CoredumpEnded(msgspec.Struct, frozen=True, array_like=True, tag="coredump_
 
 
 class DecodeQueued(msgspec.Struct, frozen=True, array_like=True, tag="decode_queued"):
-    """A decode job waits; ``target`` is a core dump's id or ``panic:SEQ``.
+    """A decode job waits; ``target`` is a core dump's id or ``panic:SEQ``, the position of a panic or of a backtrace.
 
     ``job`` numbers the jobs of one run of the daemon: each ends in exactly one event with its number.
     """
@@ -240,7 +240,10 @@ class DecodeStarted(msgspec.Struct, frozen=True, array_like=True, tag="decode_st
 
 
 class DecodeFinished(msgspec.Struct, frozen=True, array_like=True, tag="decode_finished"):
-    """The report is there: in full at ``report_path``, and here unless it is larger than the event limit."""
+    """The report is there: in full at ``report_path``, and here unless it is larger than the event limit.
+
+    That of a panic is here alone, and ``report_path`` is empty.
+    """
 
     target: str
     backend: str
@@ -269,7 +272,7 @@ class DecodeTimedOut(msgspec.Struct, frozen=True, array_like=True, tag="decode_t
 
 
 class DecodeCancelled(msgspec.Struct, frozen=True, array_like=True, tag="decode_cancelled"):
-    """Somebody stopped the job, or the daemon stops; then the next start queues it again."""
+    """Somebody stopped the job, or the daemon stops; then the next start queues it again, unless it is a panic's."""
 
     target: str
     reason: str

@@ -209,13 +209,14 @@ class FakeDaemon:
         await send(Response(request.id, answer))
         if not isinstance(body, Subscribe) or not isinstance(answer, Subscribed):
             return False
-        end = self._end(body)
+        # What is published while this goes on belongs to it, as its client is no follower yet.
         for event in self.journal:
-            if event.seq + seq_count(event.body) > answer.next_seq and event.seq < end:
+            is_before_end = body.until is None or event.seq < body.until
+            if event.seq + seq_count(event.body) > answer.next_seq and is_before_end:
                 await send(event)
         follows = body.follow and body.until is None
         if not follows:
-            await send(HistoryEnd(body.board, end))
+            await send(HistoryEnd(body.board, self._end(body)))
         return follows
 
     def _answer(self, body: RequestBody) -> Answer:

@@ -8,7 +8,10 @@ from esper_protocol.events import (
     CoredumpEnded,
     CoredumpProgress,
     CoredumpStarted,
+    DecodeFailed,
     DecodeFinished,
+    DecodeQueued,
+    DecodeStarted,
     Event,
     Gap,
     Line,
@@ -128,9 +131,44 @@ def test_a_stream_can_begin_inside_a_dump() -> None:
 def test_a_report_is_indented_and_can_be_left_out() -> None:
     done = DecodeFinished("a-1", "native", 0.25, "/r.json", '{"reason": "abort", "frames": [{"pc": 4096}]}')
     assert short(done) == (
-        "--- 08:30:00.000 decoded a-1 in 0.2 s (native): /r.json ---\n    abort\n    #0  0x00001000 ??\n"
+        "--- 08:30:00.000 decoded a-1 in 0.2 s (native): /r.json ---\n    abort\n    #0  0x00001000 in ??\n"
     )
     assert short(done, show_decode=False) == ""
+
+
+def test_a_panic_is_followed_by_what_its_addresses_are() -> None:
+    report = """{"reason": "abort() was called at PC 0x42009351", "crashed_task": "main",
+        "places": [{"level": 0, "pc": 1107333969, "function": "fail_once", "file": "main.c", "line": 14}],
+        "frames": [
+            {"level": 0, "pc": 1077413528, "function": "panic_abort", "file": "panic.c", "line": 472, "args": []},
+            {"level": 1, "pc": 1107334010, "function": "app_main", "file": "main.c", "line": 20, "how": "scan"}],
+        "warnings": ["guessed_frame: frames are guessed"], "unwind_stop": "outermost"}"""
+    bodies = (
+        DecodeQueued("panic:5", 1),
+        DecodeStarted("panic:5", "native", 1),
+        DecodeFinished("panic:5", "native", 0.004, "", report, 1),
+    )
+    assert short(*bodies) == (
+        "--- 08:30:00.000 decoding in background ---\n"
+        "--- 08:30:00.000 decoded panic:5 in 0.0 s (native) ---\n"
+        "--- 0x42009351 is in fail_once at main.c:14\n"
+        "--- #0  0x40380698 in panic_abort at panic.c:472\n"
+        "--- #1  0x4200937a in app_main at main.c:20  (guessed)\n"
+        "--- warning: guessed_frame: frames are guessed\n"
+    )
+    assert short(*bodies, show_decode=False) == ""
+
+
+def test_a_panic_without_its_program_says_in_one_line_what_is_wanted() -> None:
+    failed = DecodeFailed("panic:5", "native", "no ELF file is known whose SHA-256 begins with ab81a733d", 1)
+    assert short(failed) == (
+        "--- 08:30:00.000 decoding panic:5 failed (native): "
+        "no ELF file is known whose SHA-256 begins with ab81a733d ---\n"
+    )
+    assert short(failed, show_decode=False) == ""
+    assert "no frames: nothing" in short(
+        DecodeFinished("panic:5", "native", 0.0, "", '{"frames": [], "unwind_stop": "nothing"}')
+    )
 
 
 def test_events_of_a_newer_daemon_are_skipped() -> None:

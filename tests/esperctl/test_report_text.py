@@ -12,20 +12,20 @@ def test_the_frames_of_the_crashed_task_are_shown() -> None:
     assert report_lines(report) == [
         "abort() was called",
         "in task main",
-        "#0  0x40081e85 abort at abort.c:46",
+        "#0  0x40081e85 in abort at abort.c:46",
         "#1  app_main at main.c (inlined)",
         "warning: stack is damaged",
     ]
 
 
 def test_the_frames_of_a_backtrace_are_shown() -> None:
-    assert report_lines('{"frames": [{"level": 0, "pc": 16, "function": "f"}]}') == ["#0  0x00000010 f"]
+    assert report_lines('{"frames": [{"level": 0, "pc": 16, "function": "f"}]}') == ["#0  0x00000010 in f"]
 
 
 def test_arguments_are_shown_with_their_values() -> None:
     arguments = '[{"name": "field", "type": "char *", "value": "0x10 \\"gain\\""}, {"name": "index", "value": "1"}]'
     report = f'{{"frames": [{{"level": 0, "pc": 16, "function": "f", "args": {arguments}, "file": "f.c", "line": 5}}]}}'
-    assert report_lines(report) == ['#0  0x00000010 f (field=0x10 "gain", index=1) at f.c:5']
+    assert report_lines(report) == ['#0  0x00000010 in f (field=0x10 "gain", index=1) at f.c:5']
 
 
 def test_what_is_no_report_is_shown_as_text() -> None:

@@ -32,7 +32,7 @@ def test_the_keys_are_read(tmp_path: Path) -> None:
 def test_the_defaults_are_those_of_the_contract() -> None:
     limits = read_settings(Path("/dev/null")).limits
     assert (limits.decode_timeout_s, limits.decode_memory_bytes) == (60.0, 1024**3)
-    assert limits.decode_coredumps == 1
+    assert (limits.decode_coredumps, limits.decode_backtraces) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("elf = 'x'\n", "elf is 'x'; it must be a list of texts"),
         ("[limits]\ndecode_timeout_s = 0\n", "limits.decode_timeout_s is 0"),
         ("[limits]\ndecode_coredumps = 0\n", "limits.decode_coredumps is 0"),
+        ("[limits]\ndecode_backtraces = 65\n", "limits.decode_backtraces is 65; it must be an integer from 1 to 64"),
         ("[limits]\ndecode_memory_bytes = '1 MiB'\n", "limits.decode_memory_bytes is '1 MiB'"),
     ],
 )
@@ -57,5 +58,6 @@ def test_every_limit_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     help_text = capsys.readouterr().out
-    for option in ("--elf", "--decode-timeout-s", "--decode-memory-bytes", "--decode-coredumps", "--elf-store-bytes"):
-        assert option in help_text
+    for name in ("decode-timeout-s", "decode-memory-bytes", "decode-coredumps", "decode-backtraces", "elf-store-bytes"):
+        assert f"--{name}" in help_text
+    assert "--elf " in help_text

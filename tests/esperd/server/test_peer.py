@@ -2,10 +2,14 @@ import os
 import pwd
 import socket
 
-from esperd.server.peer import describe_peer
+from esperd.server.peer import peer_of
 
 
 def test_a_peer_is_who_the_kernel_says() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
-        assert describe_peer(ours) == f"{pwd.getpwuid(os.getuid()).pw_name} (pid {os.getpid()})"
+        peer = peer_of(ours)
+
+        assert str(peer) == f"{pwd.getpwuid(os.getuid()).pw_name} (pid {os.getpid()})"
+        assert (peer.pid, peer.user) == (os.getpid(), os.getuid())
+        assert peer.groups == {os.getgid(), *os.getgroups()}

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from esper_protocol.codec import encode_message
+from esper_protocol.events import DecodeCancelled, Event
 from esperd.storage.files import Access
 from esperd.storage.journal import SEQ_SKIP, Journal, JournalLimits
 from esperd.testing.journals import EventSource, JournalFolder, append, read_all
@@ -54,6 +56,20 @@ def test_after_a_kill_no_position_is_given_again(folder: JournalFolder, source: 
     assert recovery.next_seq == 2 * SEQ_SKIP
     # More than the disk writer can hold, at one byte a position, lies between.
     assert recovery.next_seq - 6 >= SEQ_SKIP
+
+
+def test_after_a_kill_a_result_that_came_late_does_not_turn_back_sessions_and_boots(
+    folder: JournalFolder, source: EventSource
+) -> None:
+    late = encode_message(Event(6, 6_000_000_000, "b", 2, 5, DecodeCancelled("panic:1", "late")))
+    journal, _ = folder.open()
+    append(journal, source.lines(5))
+    journal.append([late], 6, 6_000_000_000)
+    journal.close()
+
+    _, recovery = folder.open()
+
+    assert (recovery.generation, recovery.boot, recovery.last_at) == (3, 7, 6_000_000_000)
 
 
 def test_each_kill_skips_again(folder: JournalFolder) -> None:
