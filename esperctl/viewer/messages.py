@@ -30,13 +30,15 @@ class Attached:
     """The viewer follows a board: for the first time, after a switch of boards, or ``again`` after an absence.
 
     ``again`` means that events go on behind the last one that was handed over; else the log starts anew, and
-    ``subscribed.next_seq`` is the position of the first event that will come.
+    ``subscribed.next_seq`` is the position of the first event that will come. ``show_from`` is the position that the
+    user wants to begin to read at, else the log is followed.
     """
 
     daemon: DaemonRecord
     board: BoardRecord
     subscribed: Subscribed
     again: bool
+    show_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

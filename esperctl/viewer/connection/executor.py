@@ -1,6 +1,7 @@
 """Carries out what the model asks for, and tells it what came of it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -10,7 +11,7 @@ from esperctl.errors import EsperctlError, NoDaemonError, RequestError
 from esperctl.viewer import effects
 from esperctl.viewer.connection.boards import list_boards
 from esperctl.viewer.connection.history import History
-from esperctl.viewer.connection.live import Live
+from esperctl.viewer.connection.live import THE_END, Live, ReadingPlace
 from esperctl.viewer.connection.outbox import Outbox
 from esperctl.viewer.connection.saving import create_file, save
 from esperctl.viewer.connection.scans import scan
@@ -57,15 +58,24 @@ class Executor:
         self._interactive = interactive
         self._board: _FollowedBoard | None = None
         self._scans: dict[str, tuple[int, asyncio.Task[None]]] = {}
+        self._working: set[asyncio.Task[None]] = set()
 
-    def follow(self, socket: str, board: str) -> None:
+    def follow(self, socket: str, board: str, reading: ReadingPlace = THE_END) -> None:
         """Follows this board, and no other one any more."""
         self.stop()
-        self._board = _FollowedBoard(socket, board, self._tasks, self._tell, interactive=self._interactive)
+        live = Live(socket, board, interactive=self._interactive, tell=self._tell, reading=reading)
+        self._board = _FollowedBoard(live, self._tasks, self._tell)
+
+    async def finish(self, timeout_s: float) -> None:
+        """Waits until what was typed has reached the board, but not for long."""
+        if self._board is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._board.outbox.emptied()
 
     def stop(self) -> None:
-        """Ends the connections and the scans."""
-        for _, task in self._scans.values():
+        """Ends the connections, the scans, and whatever else is under way."""
+        for task in (*(task for _, task in self._scans.values()), *self._working):
             task.cancel()
         self._scans.clear()
         if self._board is not None:
@@ -86,7 +96,9 @@ class Executor:
             case effects.StartScan() if self._board is not None:
                 self._start_scan(effect, self._board)
             case _:
-                self._tasks.create_task(self._carry_out(effect))
+                task = self._tasks.create_task(self._carry_out(effect))
+                self._working.add(task)
+                task.add_done_callback(self._working.discard)
 
     def _start_scan(self, start: effects.StartScan, board: "_FollowedBoard") -> None:
         if (before := self._scans.pop(start.purpose, None)) is not None:
@@ -125,12 +137,10 @@ class Executor:
 class _FollowedBoard:
     """One board's connections and the tasks that go with them."""
 
-    def __init__(
-        self, socket: str, board: str, tasks: asyncio.TaskGroup, tell: Callable[[Message], None], *, interactive: bool
-    ) -> None:
-        self.live = Live(socket, board, interactive=interactive, tell=tell)
-        self.outbox = Outbox(self.live, tell)
-        self._history = History(socket, board)
+    def __init__(self, live: Live, tasks: asyncio.TaskGroup, tell: Callable[[Message], None]) -> None:
+        self.live = live
+        self.outbox = Outbox(live, tell)
+        self._history = History(live.socket, live.board)
         self._task = tasks.create_task(self._run())
 
     def stop(self) -> None:

@@ -38,21 +38,6 @@ class History:
         lines = sum(event.body.count for event in events if isinstance(event.body, Line))
         return PageArrived(request, tuple(events), ended and lines < request.lines)
 
-    async def position_at(self, since_ns: int) -> int:
-        """The position of the first event at or after a time.
-
-        Raises:
-            EsperctlError: the daemon is away, or refused.
-        """
-        async with self._one_at_a_time:
-            channel = await self._open()
-            try:
-                subscribed, _ = await channel.ask(Subscribe(self._board, since=since_ns, follow=False), Subscribed)
-            finally:
-                # What else it sends is not wanted.
-                await self.close()
-            return subscribed.next_seq
-
     async def close(self) -> None:
         """Closes the connection, if one is open."""
         if self._channel is not None:

@@ -10,9 +10,10 @@ from typing import Final
 from esper_protocol.events import Line, split_lines
 from esperctl.selection import line_text
 from esperctl.terminal_text import without_sequences
+from esperctl.viewer.log.patterns import MOST_CHARACTERS, compile_pattern
 
-# More of one line is not looked at: what is longer is no text, and a regular expression would take its time.
-_MOST_BYTES: Final = 64 * 1024
+# A character of UTF-8 takes four bytes at most; styles take some more.
+_MOST_BYTES: Final = 8 * MOST_CHARACTERS
 
 
 class LineSearch:
@@ -24,13 +25,13 @@ class LineSearch:
         ignore_case: Whether capitals matter not.
 
     Raises:
-        re.error: it is no regular expression.
+        ValueError: it is no regular expression.
     """
 
     def __init__(self, pattern: str, *, is_regex: bool, ignore_case: bool) -> None:
-        source = pattern if is_regex else re.escape(pattern)
-        self._pattern = re.compile(source, re.IGNORECASE if ignore_case else 0)
-        self._in_block = None if is_regex else re.compile(source.encode(), re.IGNORECASE if ignore_case else 0)
+        self._pattern = compile_pattern(pattern, is_regex=is_regex, ignore_case=ignore_case)
+        flags = re.IGNORECASE if ignore_case else 0
+        self._in_block = None if is_regex else re.compile(re.escape(pattern).encode(), flags)
         self._open: tuple[int, bytes] | None = None
 
     def positions(self, seq: int, line: Line) -> list[int]:
@@ -60,4 +61,4 @@ class LineSearch:
         return self._in_block.search(data) is not None
 
     def _matches(self, data: bytes) -> bool:
-        return self._pattern.search(without_sequences(line_text(data))) is not None
+        return self._pattern.search(without_sequences(line_text(data))[:MOST_CHARACTERS]) is not None

@@ -5,7 +5,7 @@ The first subscription begins with some history; each later one goes on behind t
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from esper_protocol.codec import ReceivedByClient
 from esper_protocol.messages import Boards, ErrorResponse, ListBoards, RequestBody, Response, Subscribe, Subscribed
@@ -24,6 +24,16 @@ _LAST_RETRY_S: Final = 5.0
 ResultType = TypeVar("ResultType")
 
 
+class ReadingPlace(NamedTuple):
+    """Behind position ``after``, else from the time ``since_ns`` on, else at the end."""
+
+    after: int | None = None
+    since_ns: int | None = None
+
+
+THE_END: Final = ReadingPlace()
+
+
 class Live:
     """Follows one board.
 
@@ -32,11 +42,21 @@ class Live:
         board: Its name.
         interactive: Whether to ask for the write lease.
         tell: Takes the messages for the model.
+        reading: Where the user wants to begin to read.
     """
 
-    def __init__(self, socket: str, board: str, *, interactive: bool, tell: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        socket: str,
+        board: str,
+        *,
+        interactive: bool,
+        tell: Callable[[Message], None],
+        reading: ReadingPlace = THE_END,
+    ) -> None:
         self.socket = socket
         self.board = board
+        self._reading = reading
         self._interactive = interactive
         self._tell = tell
         self._channel: Channel | None = None
@@ -89,6 +109,7 @@ class Live:
         if record is None:
             raise UnknownNameError(f"the daemon at {self.socket} has no board called '{self.board}'")
         again = self._cursor is not None
+        show_from = None if again else await self._first_wanted(channel)
         request = Subscribe(
             self.board,
             after=self._cursor,
@@ -97,8 +118,18 @@ class Live:
         )
         subscribed, messages = await channel.ask(request, Subscribed)
         self._channel = channel
-        self._tell(Attached(boards.daemon, record, subscribed, again))
+        self._tell(Attached(boards.daemon, record, subscribed, again, show_from))
         return Subscription(self.board, subscribed), messages
+
+    async def _first_wanted(self, channel: Channel) -> int | None:
+        if self._reading.after is not None:
+            return self._reading.after + 1
+        if self._reading.since_ns is None:
+            return None
+        # The next subscription takes the place of this one, which is only there to learn the position.
+        request = Subscribe(self.board, since=self._reading.since_ns, follow=False)
+        subscribed, _ = await channel.ask(request, Subscribed)
+        return subscribed.next_seq
 
     async def _follow(self, channel: Channel, subscription: Subscription, messages: list[ReceivedByClient]) -> None:
         while True:

@@ -22,11 +22,18 @@ class Outbox:
         self._tell = tell
         self._waiting = bytearray()
         self._has_some = asyncio.Event()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
 
     def put(self, effect: SendToBoard) -> None:
         """Queues bytes."""
         self._waiting += effect.data
         self._has_some.set()
+        self._is_empty.clear()
+
+    async def emptied(self) -> None:
+        """Waits until all of it was sent, or could not be sent. The caller sets a deadline."""
+        await self._is_empty.wait()
 
     async def run(self) -> None:
         """Sends what is queued until cancelled."""
@@ -44,3 +51,4 @@ class Outbox:
                 self._tell(EffectFailed(SendToBoard(piece), code, error.message, error.hint))
             if not self._waiting:
                 self._has_some.clear()
+                self._is_empty.set()

@@ -7,7 +7,6 @@ each page one frame (``esper_protocol.framing``) with a ``ScanReport``.
 
 import contextlib
 import os
-import re
 import sys
 from typing import Final
 
@@ -101,8 +100,8 @@ def main() -> int:
             _scan(request)
         except EsperctlError as error:
             _tell(ScanReport(error=error.message))
-        except re.error as error:
-            _tell(ScanReport(error=f"not a regular expression: {error}"))
+        except ValueError as error:
+            _tell(ScanReport(error=str(error)))
     return 0
 
 

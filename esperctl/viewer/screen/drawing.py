@@ -21,7 +21,7 @@ from esperctl.viewer.screen.search_bar import draw_search
 from esperctl.viewer.screen.status_bar import draw_hint, draw_status
 from esperctl.viewer.screen.theme import Theme
 from esperctl.viewer.screen.title_bar import draw_title
-from esperctl.viewer.screen.toasts import draw_toasts
+from esperctl.viewer.screen.toasts import draw_newest_toast, draw_toasts
 from esperctl.viewer.screen.too_small import draw_too_small
 from esperctl.viewer.view import (
     CaptureProgress,
@@ -56,8 +56,9 @@ def draw(view: View, theme: Theme) -> Picture:
     if view.overlay is not None:
         canvas.cursor = None
         _draw_overlay(canvas.region(overlay_area(view.columns, view.rows)), view.overlay)
-    below_title = canvas.whole().part(0, 1, view.columns, layout.log.rows)
-    draw_toasts(below_title, view.toasts)
+        draw_newest_toast(canvas.region(layout.title), view.toasts)
+    else:
+        draw_toasts(canvas.whole().part(0, 1, view.columns, layout.log.rows), view.toasts)
     return canvas.picture()
 
 

@@ -20,6 +20,16 @@ def draw_toasts(region: Region, toasts: tuple[Toast, ...]) -> None:
         top += _draw_toast(region.part(0, top, region.columns, region.rows - top), toast)
 
 
+def draw_newest_toast(region: Region, toasts: tuple[Toast, ...]) -> None:
+    """Draws the newest into a single row, at its right end: where a dialog must not be covered."""
+    if not toasts:
+        return
+    toast = toasts[-1]
+    text = fit_words(f" {region.glyphs.signs[toast.severity]} {toast.text} ", region.columns, region.glyphs.ellipsis)
+    style = Style(foreground=severity_style(toast.severity).foreground, bold=True, reverse=True)
+    region.put(0, region.columns - width_of(text), text, style)
+
+
 def _draw_toast(region: Region, toast: Toast) -> int:
     """Draws one in the upper right corner; returns how many rows it took."""
     most = min(_MOST_COLUMNS, region.columns - FRAME_COLUMNS)

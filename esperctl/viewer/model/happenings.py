@@ -1,0 +1,164 @@
+"""What a board does, live: into the log, the list of what happened, the title; and said where the eye may miss it."""
+
+from collections.abc import Sequence
+
+from esper_protocol.events import (
+    Body,
+    CoredumpEnded,
+    CoredumpStarted,
+    DecodeCancelled,
+    DecodeFailed,
+    DecodeFinished,
+    DecodeTimedOut,
+    Event,
+    GdbStub,
+    Line,
+    Panic,
+    SessionLost,
+    SessionOpened,
+    SessionReleased,
+    WriterChanged,
+    seq_count,
+)
+from esperctl.subscription import AnyEvent
+from esperctl.units import bytes_text
+from esperctl.viewer.effects import Effect, FetchCoredump, SendToBoard
+from esperctl.viewer.model.detail import Detail
+from esperctl.viewer.model.incidents import PANIC_PREFIX
+from esperctl.viewer.model.report import parse_report
+from esperctl.viewer.model.state import State
+
+
+class Happenings:
+    """Takes the events of the board that is followed, in order."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def came(self, events: Sequence[AnyEvent]) -> list[Effect]:
+        """Takes live events; those of another board are ignored."""
+        state = self._state
+        if state.board is None:
+            return []
+        name = state.board.name
+        events = [event for event in events if event.board == name]
+        state.log.append(events)
+        state.incidents.learn(events)
+        if state.search.pattern is not None:
+            state.search.came(state.log.matching(events))
+        effects: list[Effect] = []
+        for event in events:
+            state.next_seq = max(state.next_seq, event.seq + seq_count(event.body))
+            if isinstance(event, Event):
+                effects += self._came(event, event.body)
+        return effects
+
+    def _came(self, event: Event, body: Body) -> list[Effect]:
+        state = self._state
+        is_live = event.seq >= state.live_from
+        if isinstance(body, Line):
+            return self._answer_query(body) if is_live else []
+        if event.seq >= state.news_from:
+            self._tell(body)
+        if is_live:
+            self._follow(body)
+        return self._fetch_again(body)
+
+    def _answer_query(self, line: Line) -> list[Effect]:
+        state = self._state
+        may_answer = state.mode == "DEVICE" and not state.device_input.is_line
+        answer = state.status_query.find(line, state.now, may_answer=may_answer)
+        return [SendToBoard(answer)] if answer else []
+
+    def _follow(self, body: Body) -> None:
+        state = self._state
+        state.capture.follow(body, state.now)
+        if state.board is not None:
+            state.board.follow(body)
+        if state.lease.follow(body) and isinstance(body, WriterChanged):
+            self._lost_lease(body)
+        state.log.set_own_name(state.lease.own_name)
+        state.refresh_modes()
+
+    def _lost_lease(self, body: WriterChanged) -> None:
+        state = self._state
+        if body.writer is None:
+            state.say(f"you type no more; {state.how_to('writer')} takes the write lease", topic="writer")
+            return
+        state.refresh_modes()
+        again = state.how_to("writer")
+        state.say(f"{body.writer} took over: read-only now; {again} takes it back", "warning", topic="writer")
+
+    def _tell(self, body: Body) -> None:
+        """Says what the eye may have missed."""
+        state = self._state
+        crash = state.how_to("latest")
+        match body:
+            case Panic(fatal=True):
+                where = f" in {body.task}" if body.task else ""
+                state.say(f"panic{where}: {body.reason}; {crash} shows it", "error", topic="panic", counts=True)
+            case Panic():
+                state.say(f"{body.cause.replace('_', ' ')}: {body.reason}", "warning", topic="report", counts=True)
+            case CoredumpStarted():
+                state.say(f"core dump {body.id} arrives", topic="dump")
+            case CoredumpEnded():
+                self._tell_dump(body)
+            case GdbStub():
+                state.say("the firmware waits in its GDB stub", "warning", topic="stub")
+            case SessionLost():
+                state.say(f"{body.port} is gone: {body.error}", "warning", topic="port")
+            case SessionReleased():
+                state.say(f"{body.port} is lent to {body.who}", "warning", topic="port")
+            case SessionOpened():
+                state.say(f"{body.port} is there", "success", topic="port")
+            case DecodeFinished() | DecodeFailed() | DecodeTimedOut() | DecodeCancelled() if state.shows_decode:
+                self._tell_decode(body)
+            case _:
+                pass
+
+    def _tell_dump(self, body: CoredumpEnded) -> None:
+        size = bytes_text(body.decoded_bytes)
+        if body.capture == "captured":
+            self._state.say(f"core dump {body.id} captured ({size}); decoding…", "success", topic="dump")
+        else:
+            self._state.say(
+                f"core dump {body.id} is {body.capture} ({body.end_reason}), {size}", "warning", topic="dump"
+            )
+
+    def _tell_decode(self, body: DecodeFinished | DecodeFailed | DecodeTimedOut | DecodeCancelled) -> None:
+        state = self._state
+        target = self._name_of(body.target)
+        topic = f"decode {body.target}"
+        match body:
+            case DecodeFinished():
+                report = parse_report(body.report) if body.report else None
+                frame = next(iter(report.crash_frames), None) if report is not None else None
+                place = f": {frame.place}" if frame is not None else ""
+                state.say(f"{target} decoded{place}; {state.how_to('latest')} shows it", "success", topic=topic)
+            case DecodeFailed():
+                state.say(f"{target} was not decoded: {body.error}", "warning", topic=topic)
+            case DecodeTimedOut():
+                state.say(f"{target} was not decoded within {body.timeout_s:g} s", "warning", topic=topic)
+            case DecodeCancelled():
+                state.say(f"decoding of {target} was cancelled: {body.reason}", topic=topic)
+
+    def _name_of(self, target: str) -> str:
+        if not target.startswith(PANIC_PREFIX):
+            return f"core dump {target}"
+        incident = self._state.incidents.get(target)
+        return "panic" if incident is not None and incident.body is not None else "backtrace"
+
+    def _fetch_again(self, body: Body) -> list[Effect]:
+        """What an open detail view needs anew."""
+        match body:
+            case DecodeFinished() | DecodeFailed() | DecodeTimedOut() | DecodeCancelled():
+                changed = body.target
+            case CoredumpEnded():
+                changed = body.id
+            case _:
+                return []
+        is_shown = any(
+            isinstance(overlay, Detail) and overlay.incident.key == changed and overlay.incident.kind == "dump"
+            for overlay in self._state.overlays
+        )
+        return [FetchCoredump(changed)] if is_shown else []
