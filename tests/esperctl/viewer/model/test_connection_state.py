@@ -1,0 +1,280 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esper_protocol.events import (
+    Boot,
+    CoredumpStarted,
+    Event,
+    Line,
+    Panic,
+    ViewerAttached,
+    WriterChanged,
+)
+from esperctl.viewer.effects import (
+    FetchPage,
+    Leave,
+    ListBoards,
+    ListCoredumps,
+    SendToBoard,
+    StartScan,
+    SwitchBoard,
+    TakeWriter,
+)
+from esperctl.viewer.messages import BoardsListed, Detached, EffectDone, EffectFailed, PageArrived, ScanProgressed
+from esperctl.viewer.view import PickerView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from esper_protocol.records import BoardRecord, DaemonRecord
+    from tests.esperctl.viewer.model.conftest import MakeViewer, Viewer
+
+
+def state(viewer: Viewer) -> str:
+    title = viewer.view.title
+    assert title is not None
+    return title.state
+
+
+def test_a_lost_connection_and_its_return_are_each_said_once(viewer: Viewer) -> None:
+    viewer.tell(Detached("the daemon stopped"))
+    viewer.tell(Detached("nothing listens"))
+    assert viewer.toasts == ["the connection is lost (the daemon stopped); reconnecting"]
+    assert state(viewer) == "reconnecting: nothing listens"
+    assert viewer.mode == "READ-ONLY"
+    assert viewer.segment("Writer") == "not connected"
+    assert viewer.press("a") == []
+
+    viewer.attach(again=True)
+
+    assert viewer.toasts[-1] == "attached to bench1 again"
+    assert state(viewer) == "connected"
+    assert viewer.mode == "DEVICE"
+
+
+def test_the_log_goes_on_after_an_absence_and_what_happened_meanwhile_is_said(viewer: Viewer) -> None:
+    viewer.say("before")
+    viewer.tell(Detached("gone"))
+    board_at = viewer.next_seq
+    viewer.attach(again=True, next_seq=board_at)
+    viewer.say("after")
+    viewer.happen(Panic("abort", "abort()", True, 0, None, {}, [], False, None, board_at, board_at))
+
+    assert "before\nafter" in viewer.log_text
+    assert any("abort()" in toast for toast in viewer.toasts)
+
+
+def test_history_changes_neither_lease_nor_capture_and_is_not_told(
+    make_viewer: MakeViewer, make_board: Callable[..., BoardRecord]
+) -> None:
+    viewer = make_viewer()
+    viewer.attach(board=make_board(next_seq=10), next_seq=5)
+
+    viewer.happen(WriterChanged("bob", "me (pid 1)", stolen=True))
+    viewer.happen(CoredumpStarted("bench1-1", 6))
+    viewer.happen(Line(b"\x1b[5n", 1, "fragment"))
+
+    assert viewer.mode == "DEVICE"
+    assert viewer.toasts == []
+    assert viewer.sent == b""
+
+
+def test_a_dump_that_arrives_already_is_shown_at_once(
+    make_viewer: MakeViewer, make_board: Callable[..., BoardRecord]
+) -> None:
+    viewer = make_viewer()
+    viewer.attach(board=make_board(capture="bench1-3", next_seq=10))
+
+    assert viewer.mode == "CAPTURE"
+    assert viewer.view.capture is not None
+    assert viewer.view.capture.total_bytes is None
+
+
+def test_the_lease_that_was_asked_for_leads_to_device_in_either_order(reader: Viewer) -> None:
+    reader.press("w", "y")
+    reader.tell(EffectDone(TakeWriter(steal=True)))
+    assert reader.mode == "DEVICE"
+    reader.happen(WriterChanged("me (pid 1)", "bob (pid 2)", stolen=True))
+    assert reader.mode == "DEVICE"
+
+    reader.happen(WriterChanged("bob (pid 2)", "me (pid 1)", stolen=True))
+    assert reader.mode == "READ-ONLY"
+    reader.press("w", "y")
+    reader.happen(WriterChanged("me (pid 1)", "bob (pid 2)", stolen=True))
+    reader.tell(EffectDone(TakeWriter(steal=True)))
+
+    assert reader.mode == "DEVICE"
+
+
+def test_a_reader_knows_its_name_from_its_own_attachment(reader: Viewer) -> None:
+    reader.happen(ViewerAttached(7, "me (pid 1)", 2))
+    reader.happen(WriterChanged("me (pid 1)", "bob (pid 2)", stolen=True))
+
+    assert reader.mode == "DEVICE"
+
+
+def test_a_refused_key_makes_the_viewer_read_only(viewer: Viewer) -> None:
+    viewer.tell(EffectFailed(SendToBoard(b"a"), "busy", "bench1: bob is writing", "wait"))
+
+    assert viewer.mode == "READ-ONLY"
+    assert viewer.toasts == ["bench1: bob is writing; w takes the write lease"]
+
+
+def test_a_failure_is_said_with_its_hint(viewer: Viewer) -> None:
+    viewer.tell(EffectFailed(SendToBoard(b"a"), "absent", "bench1 is absent", "plug it in"))
+
+    assert viewer.mode == "DEVICE"
+    assert viewer.toasts == ["bench1 is absent; plug it in"]
+
+
+def test_the_status_query_is_answered_at_most_once_a_second(viewer: Viewer) -> None:
+    query = Line(b"\x1b[5n", 1, "fragment")
+
+    assert viewer.happen(query) == [SendToBoard(b"\x1b[0n")]
+    assert viewer.happen(query) == []
+    viewer.wait(1.0)
+    assert viewer.happen(Line(b"\x1b[", 1, "fragment")) == []
+    assert viewer.happen(Line(b"5n", 1, "fragment")) == [SendToBoard(b"\x1b[0n")]
+
+
+def test_the_status_query_is_answered_only_by_a_writer_in_raw_device_mode(
+    viewer: Viewer, reader: Viewer, make_viewer: MakeViewer
+) -> None:
+    query = Line(b"\x1b[5n", 1, "fragment")
+    liner = make_viewer(settings={"input": "line"})
+    liner.attach()
+    viewer.press("ctrl-t")
+
+    assert viewer.happen(query) == []
+    assert reader.happen(query) == []
+    assert liner.happen(query) == []
+
+
+def test_switching_boards_forgets_the_log_and_keeps_the_looks(
+    viewer: Viewer, make_board: Callable[..., BoardRecord]
+) -> None:
+    viewer.say("of the first board")
+    viewer.happen(Boot(1, "POWERON", None, 1))
+    viewer.press("ctrl-t", "z", "ctrl-t", "f")
+    viewer.type("*:W")
+    viewer.press("enter", "/")
+    viewer.type("wifi")
+    viewer.press("enter", "c")
+
+    effects = viewer.attach(board=make_board("bench2", next_seq=100))
+    viewer.say("W (1) wifi: of the second")
+
+    assert "of the first board" not in viewer.log_text
+    assert "of the second" in viewer.log_text
+    assert viewer.segment("Search") is None
+    assert viewer.segment("Filter") == "*:W"
+    assert viewer.segment("Wrap") == "off"
+    assert viewer.mode == "DEVICE"
+    assert any(isinstance(effect, StartScan) and effect.before == 100 for effect in effects)
+    assert ListCoredumps() in effects
+    viewer.press("ctrl-t", "c")
+    assert viewer.view.inspector is not None
+    assert viewer.view.inspector.items == ()
+
+
+def test_what_comes_late_from_another_board_is_ignored(viewer: Viewer, make_board: Callable[..., BoardRecord]) -> None:
+    viewer.attach(board=make_board("bench1", next_seq=500), socket="/run/esperd/a.sock")
+    stale = [effect for effect in viewer.effects if isinstance(effect, FetchPage)]
+    viewer.attach(board=make_board("bench2", next_seq=900), socket="/run/esperd/b.sock")
+    old = Event(499, 1, "bench1", 1, 1, Line(b"stale line\n", 1))
+
+    request = stale[0] if stale else FetchPage("older", 500, 10, 1)
+    viewer.tell(PageArrived(request, (old,), is_end=True))
+    viewer.happen(Line(b"stale event\n", 1), board="bench1")
+
+    assert "stale" not in viewer.log_text
+
+
+def test_older_lines_are_fetched_and_shown(viewer: Viewer, make_board: Callable[..., BoardRecord]) -> None:
+    effects = viewer.attach(board=make_board("bench2", next_seq=500))
+    effects += viewer.press("ctrl-t", "pageup")
+    request = next(effect for effect in effects if isinstance(effect, FetchPage))
+    lines = tuple(Event(seq, seq, "bench2", 1, 1, Line(b"old %d\n" % seq, 1)) for seq in range(400, 500))
+
+    viewer.tell(PageArrived(request, lines, is_end=False))
+
+    assert "old 499" in viewer.log_text or "old 480" in viewer.log_text
+
+
+def test_the_picker_comes_first_when_it_is_wanted_and_its_states_are_live(
+    make_viewer: MakeViewer, make_board: Callable[..., BoardRecord], make_daemon: Callable[..., DaemonRecord]
+) -> None:
+    viewer = make_viewer(wants_picker=True)
+    assert viewer.effects == [ListBoards()]
+    daemon = make_daemon()
+    first, second = make_board("a"), make_board("b", state="absent", state_detail="unplugged", port="/dev/tty\x1b")
+    viewer.tell(BoardsListed(((daemon, first), (daemon, second))))
+    picker = viewer.view.overlay
+    assert isinstance(picker, PickerView)
+    assert [item.title for item in picker.items] == ["a", "b"]
+    assert "absent: unplugged" in picker.items[1].detail
+    assert "␛" in picker.items[1].detail
+
+    assert viewer.wait(2.0) == [ListBoards()]
+    assert viewer.model.next_tick_at is None
+    viewer.press("j")
+    viewer.tell(BoardsListed(((daemon, make_board("0")), (daemon, first), (daemon, second))))
+    assert viewer.press("enter") == [SwitchBoard("/run/esperd/a.sock", "b")]
+    viewer.tell(EffectFailed(SwitchBoard("/run/esperd/a.sock", "b"), "absent", "b went away"))
+    picker = viewer.view.overlay
+    assert isinstance(picker, PickerView)
+    assert picker.note == "b went away"
+    assert viewer.press("escape") == [Leave()]
+
+
+def test_the_picker_over_a_board_leads_back_to_it(
+    viewer: Viewer, make_board: Callable[..., BoardRecord], make_daemon: Callable[..., DaemonRecord]
+) -> None:
+    assert viewer.press("ctrl-t", "g") == [ListBoards()]
+    viewer.tell(BoardsListed(((make_daemon(), make_board()),)))
+    picker = viewer.view.overlay
+    assert isinstance(picker, PickerView)
+    assert picker.items[0].title == "bench1 (this one)"
+
+    assert viewer.press("enter") == []
+    assert viewer.view.overlay is None
+    assert viewer.mode == "DEVICE"
+
+
+def test_without_boards_the_picker_says_how_to_start_one(make_viewer: MakeViewer) -> None:
+    viewer = make_viewer(wants_picker=True)
+    viewer.tell(BoardsListed(()))
+
+    picker = viewer.view.overlay
+    assert isinstance(picker, PickerView)
+    assert "esperd PORT" in picker.note
+    assert viewer.press("enter") == []
+
+
+def test_who_typed_is_told_when_the_lease_is_gone_after_an_absence(viewer: Viewer) -> None:
+    viewer.tell(Detached("gone"))
+    viewer.attach(again=True, is_writer=False, writer="bob (pid 2)")
+
+    assert viewer.toasts[-1] == "bob (pid 2) types: read-only here; w takes the write lease"
+
+
+def test_a_scan_that_an_absence_ended_is_begun_again(viewer: Viewer) -> None:
+    scan = next(effect for effect in viewer.effects if isinstance(effect, StartScan))
+    viewer.tell(EffectFailed(scan, "failed", "the daemon is away"))
+    viewer.tell(Detached("gone"))
+
+    again = [effect for effect in viewer.attach(again=True) if isinstance(effect, StartScan)]
+    assert [effect.scan > scan.scan for effect in again] == [True]
+    viewer.tell(ScanProgressed(again[0].scan, is_finished=True))
+    viewer.tell(Detached("gone"))
+
+    assert not any(isinstance(effect, StartScan) for effect in viewer.attach(again=True))
+
+
+def test_a_first_connection_that_fails_is_said(make_viewer: MakeViewer) -> None:
+    viewer = make_viewer()
+
+    viewer.tell(Detached("nothing listens"))
+
+    assert viewer.toasts == ["not attached yet: nothing listens; it is tried again"]
