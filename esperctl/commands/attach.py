@@ -1,21 +1,19 @@
-"""``esperctl attach``: follows a board; on a terminal, keys go to it."""
+"""``esperctl attach``: follows a board; on a terminal by the full-screen viewer, else as a plain stream."""
 
 import os
-from contextlib import nullcontext
 
 from esper_protocol.records import BoardRecord
 from esperctl.arguments import Arguments, Parser, add_board, chosen_board
-from esperctl.attachment import Attachment, Wishes
+from esperctl.attachment import Attachment, Beginning
 from esperctl.errors import UsageError
-from esperctl.keyboard import single_keys
-from esperctl.log_formats import JsonLog, LogFormat
+from esperctl.log_formats import DumpView, JsonLog, LogFormat
 from esperctl.output import Output
 from esperctl.stream_options import add_start, add_view, nanoseconds, short_log
 
 DESCRIPTION = (
-    "Follow a board, from its last 20 lines on. On a terminal, keys go to the board\n"
-    "as they are typed (one user at a time) and Ctrl-] leaves; in a pipe nothing is\n"
-    "read. Attaching never resets the board."
+    "Follow a board. On a terminal this is a full-screen viewer: keys go to the board,\n"
+    "Ctrl-T ? is help, Ctrl-] leaves. In a pipe the log is streamed as by `logs -f`.\n"
+    "Attaching never resets the board."
 )
 
 
@@ -31,20 +29,40 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Arguments, output: Output) -> int:
     """Follows the board until the user leaves."""
+    beginning = Beginning(arguments.after, nanoseconds(arguments.since))
     as_json: bool = arguments.json
-    reads_keys = os.isatty(0) and output.is_terminal and not as_json
-    read_only: bool = arguments.read_only
+    if _has_screen(output) and not as_json:
+        return _run_viewer(arguments, beginning, output)
     steals: bool = arguments.steal
-    if steals and not reads_keys:
+    if steals:
         raise UsageError("attach: --steal is for typing, which needs a terminal", "leave it out, or use `send`")
-    since, after = nanoseconds(arguments.since), arguments.after
-    wishes = Wishes(reads_keys, reads_keys and not read_only, steals, after, since)
 
     def make_log(record: BoardRecord) -> LogFormat:
         if as_json:
             return JsonLog()
-        return short_log(arguments, output, record, from_the_end=since is None and after is None)
+        return short_log(arguments, output, record, from_the_end=beginning == (None, None))
 
-    attachment = Attachment(wishes, make_log, output)
-    with single_keys(0) if reads_keys else nullcontext():
-        return attachment.run(arguments.socket, chosen_board(arguments))
+    return Attachment(beginning, make_log, output).run(arguments.socket, chosen_board(arguments))
+
+
+def _has_screen(output: Output) -> bool:
+    return os.isatty(0) and output.is_terminal and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _run_viewer(arguments: Arguments, beginning: Beginning, output: Output) -> int:
+    # Here, because one-shot commands must not wait for prompt_toolkit and asyncio to be imported.
+    from esperctl.viewer.connection.live import ReadingPlace  # noqa: PLC0415
+    from esperctl.viewer.run import ViewerOptions, run_viewer  # noqa: PLC0415
+
+    dump: DumpView | None = arguments.dump
+    no_decode: bool = arguments.no_decode
+    options = ViewerOptions(
+        socket=arguments.socket,
+        board=chosen_board(arguments),
+        reading=ReadingPlace(*beginning),
+        read_only=arguments.read_only,
+        steals=arguments.steal,
+        folds_dumps=dump != "show",
+        shows_decode=not no_decode,
+    )
+    return run_viewer(options, output)

@@ -1,6 +1,7 @@
 """What a board does, live: into the log, the list of what happened, the title; and said where the eye may miss it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from esper_protocol.events import (
     Body,
@@ -27,6 +28,9 @@ from esperctl.viewer.model.detail import Detail
 from esperctl.viewer.model.incidents import PANIC_PREFIX
 from esperctl.viewer.model.report import parse_report
 from esperctl.viewer.model.state import State
+
+# A crash is one story: each of its chapters takes the place of the one before.
+_CRASH: Final = "crash"
 
 
 class Happenings:
@@ -96,11 +100,11 @@ class Happenings:
         match body:
             case Panic(fatal=True):
                 where = f" in {body.task}" if body.task else ""
-                state.say(f"panic{where}: {body.reason}; {crash} shows it", "error", topic="panic", counts=True)
+                state.say(f"panic{where}: {body.reason}; {crash} shows it", "error", topic=_CRASH, counts=True)
             case Panic():
                 state.say(f"{body.cause.replace('_', ' ')}: {body.reason}", "warning", topic="report", counts=True)
             case CoredumpStarted():
-                state.say(f"core dump {body.id} arrives", topic="dump")
+                state.say(f"core dump {body.id} arrives", topic=_CRASH)
             case CoredumpEnded():
                 self._tell_dump(body)
             case GdbStub():
@@ -119,28 +123,27 @@ class Happenings:
     def _tell_dump(self, body: CoredumpEnded) -> None:
         size = bytes_text(body.decoded_bytes)
         if body.capture == "captured":
-            self._state.say(f"core dump {body.id} captured ({size}); decoding…", "success", topic="dump")
+            self._state.say(f"core dump {body.id} captured ({size}); decoding…", "success", topic=_CRASH)
         else:
             self._state.say(
-                f"core dump {body.id} is {body.capture} ({body.end_reason}), {size}", "warning", topic="dump"
+                f"core dump {body.id} is {body.capture} ({body.end_reason}), {size}", "warning", topic=_CRASH
             )
 
     def _tell_decode(self, body: DecodeFinished | DecodeFailed | DecodeTimedOut | DecodeCancelled) -> None:
         state = self._state
         target = self._name_of(body.target)
-        topic = f"decode {body.target}"
         match body:
             case DecodeFinished():
                 report = parse_report(body.report) if body.report else None
                 frame = next(iter(report.crash_frames), None) if report is not None else None
                 place = f": {frame.place}" if frame is not None else ""
-                state.say(f"{target} decoded{place}; {state.how_to('latest')} shows it", "success", topic=topic)
+                state.say(f"{target} decoded{place}; {state.how_to('latest')} shows it", "success", topic=_CRASH)
             case DecodeFailed():
-                state.say(f"{target} was not decoded: {body.error}", "warning", topic=topic)
+                state.say(f"{target} was not decoded: {body.error}", "warning", topic=_CRASH)
             case DecodeTimedOut():
-                state.say(f"{target} was not decoded within {body.timeout_s:g} s", "warning", topic=topic)
+                state.say(f"{target} was not decoded within {body.timeout_s:g} s", "warning", topic=_CRASH)
             case DecodeCancelled():
-                state.say(f"decoding of {target} was cancelled: {body.reason}", topic=topic)
+                state.say(f"decoding of {target} was cancelled: {body.reason}", topic=_CRASH)
 
     def _name_of(self, target: str) -> str:
         if not target.startswith(PANIC_PREFIX):

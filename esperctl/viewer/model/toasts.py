@@ -8,7 +8,7 @@ from esperctl.viewer.view import Severity, Toast
 
 DURATIONS_S: Final[dict[Severity, float]] = {"info": 3.0, "success": 3.0, "warning": 5.0, "error": 10.0}
 # More would cover the log; the oldest goes first.
-MAX_TOASTS: Final = 4
+MAX_TOASTS: Final = 2
 _MAX_CHARACTERS: Final = 300
 
 
@@ -19,6 +19,7 @@ class _Said:
     severity: Severity
     until: float
     count: int
+    counts: bool
 
 
 class Toasts:
@@ -35,14 +36,14 @@ class Toasts:
             severity: Says how long it stays.
             now: Monotonic seconds.
             topic: What is said of the same topic replaces what was said before; without one, the same text does.
-            counts: Whether it says how often.
+            counts: Whether it says how often, when the one before of its topic counted, too.
         """
         text = safe_text(text[:_MAX_CHARACTERS])
         topic = topic or text
         before = next((said for said in self._said if said.topic == topic), None)
-        count = before.count + 1 if counts and before is not None else 1
+        count = before.count + 1 if counts and before is not None and before.counts else 1
         self._said = [said for said in self._said if said.topic != topic]
-        self._said.append(_Said(topic, text, severity, now + DURATIONS_S[severity], count))
+        self._said.append(_Said(topic, text, severity, now + DURATIONS_S[severity], count, counts))
         del self._said[:-MAX_TOASTS]
 
     def expire(self, now: float) -> None:

@@ -1,7 +1,10 @@
 """How often the screen is painted: at once for a key, not too often for what streams in."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+# The board's answer to a key, over whatever lies between, is part of the key's effect.
+_ANSWER_S: Final = 0.25
 
 
 class _Timer(Protocol):
@@ -16,6 +19,7 @@ class Frames:
         call_later: Of the event loop: calls a function after some seconds.
         now: Of the event loop: its time in seconds.
         interval_s: The least time between two paints that nobody waits for.
+        short_interval_s: The same soon after a key, when somebody waits for what the board says to it.
     """
 
     def __init__(
@@ -25,26 +29,35 @@ class Frames:
         call_later: Callable[[float, Callable[[], None]], _Timer],
         now: Callable[[], float],
         interval_s: float = 1 / 12,
+        short_interval_s: float = 1 / 60,
     ) -> None:
         self._paint = paint
         self._call_later = call_later
         self._now = now
         self._interval_s = interval_s
+        self._short_interval_s = short_interval_s
         self._painted_at = -interval_s
+        self._hurries_until = -interval_s
         self._timer: _Timer | None = None
 
     def soon(self) -> None:
         """Paints when the interval since the last time is over; many calls are one paint."""
         if self._timer is not None:
             return
-        wait_s = self._painted_at + self._interval_s - self._now()
+        now = self._now()
+        interval_s = self._short_interval_s if now < self._hurries_until else self._interval_s
+        wait_s = self._painted_at + interval_s - now
         if wait_s <= 0:
-            self.at_once()
+            self._paint_now()
         else:
-            self._timer = self._call_later(wait_s, self.at_once)
+            self._timer = self._call_later(wait_s, self._paint_now)
 
     def at_once(self) -> None:
         """Paints now, for the effect of a key or a resize."""
+        self._hurries_until = self._now() + _ANSWER_S
+        self._paint_now()
+
+    def _paint_now(self) -> None:
         self.stop()
         self._painted_at = self._now()
         self._paint()

@@ -19,7 +19,9 @@ class _Loop:
         self.now = 100.0
         self.timers: list[_Timer] = []
         self.painted: list[float] = []
-        self.frames = Frames(self._paint, call_later=self._call_later, now=lambda: self.now, interval_s=0.1)
+        self.frames = Frames(
+            self._paint, call_later=self._call_later, now=lambda: self.now, interval_s=0.1, short_interval_s=0.01
+        )
 
     def _paint(self) -> None:
         self.painted.append(round(self.now, 3))
@@ -54,6 +56,20 @@ def test_a_key_is_painted_at_once_and_takes_what_was_due_with_it() -> None:
     loop.frames.at_once()
     loop.go_on_until(101.0)
     assert loop.painted == [100.0, 100.05]
+
+
+def test_what_the_board_says_to_a_key_is_painted_soon_and_what_comes_much_later_as_always() -> None:
+    loop = _Loop()
+    loop.frames.at_once()
+    loop.go_on_until(100.002)
+    loop.frames.soon()
+    loop.go_on_until(100.02)
+    assert loop.painted == [100.0, 100.01]
+    loop.go_on_until(100.3)
+    loop.frames.soon()
+    loop.frames.soon()
+    loop.go_on_until(101.0)
+    assert loop.painted == [100.0, 100.01, 100.3, 100.4]
 
 
 def test_nothing_is_painted_while_nothing_changes_and_after_it_was_stopped() -> None:
