@@ -83,7 +83,9 @@ class Incident:
 
     def item(self, clock: LocalClock) -> ListItem:
         """Its entry in the list."""
-        detail = ", ".join(part for part in (self.detail, self.state_text) if part)
+        # The state first: where there is little room, it is what is looked for.
+        state, _, why = self.state_text.partition(": ")
+        detail = ", ".join(part for part in (state, self.detail, why) if part)
         severity = self.severity
         if self.decode.state in ("failed", "timed out") and severity != "error":
             severity = "warning"
