@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format coverage benchmark firmware clean
+.PHONY: help demo test test-systemd lint format coverage benchmark picture firmware clean
 
 help:
 	@echo "make demo       a simulated board crashes; its core dump is captured while two viewers watch (10 s)"
 	@echo "make test       all tests"
+	@echo "make test-systemd   the service, in a container with a real systemd (needs root; 1 min, the first time 2)"
 	@echo "make lint       ruff, mypy --strict, pyright strict"
 	@echo "make coverage   branch coverage of the parts without I/O; fails below 100 %"
 	@echo "make benchmark  the quick profile; 'make benchmark PROFILE=full' for the other"
+	@echo "make picture    takes the README's picture of the viewer anew"
 	@echo "make firmware   rebuilds and re-records the simulated board (needs a RISC-V compiler and QEMU)"
 
 demo: $(VENV)/runtime
@@ -18,6 +20,9 @@ demo: $(VENV)/runtime
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+test-systemd: $(BIN)/python
+	@$(BIN)/python tests/systemd/run.py
 
 coverage: $(VENV)/development
 	$(BIN)/coverage erase
@@ -33,6 +38,9 @@ lint: $(VENV)/development
 format: $(VENV)/development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+picture: $(VENV)/development
+	$(BIN)/python demo/picture.py docs/viewer.svg
 
 PROFILE ?= quick
 benchmark: $(VENV)/development

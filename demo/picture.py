@@ -18,8 +18,8 @@ from pyte.screens import Char
 from esperd.testing.daemon import Bench
 from esperd.testing.screen import Screen, open_screen
 
-COLUMNS: Final = 120
-ROWS: Final = 36
+COLUMNS: Final = 150
+ROWS: Final = 42
 CELL_WIDTH: Final = 8.4
 CELL_HEIGHT: Final = 18
 MARGIN: Final = 12
@@ -53,9 +53,14 @@ async def show_a_crash(screen: Screen) -> None:
     await screen.press(b"status\r")
     await screen.wait_for("Free heap")
     await screen.press(b"crash\r")
-    await screen.wait_for("decoded", timeout_s=60)
-    await screen.press(b"\x14c")
-    await screen.wait_for("HOST")
+    await screen.wait_for("core dump greenhouse-1 decoded", timeout_s=60)
+    # To the panic, from where the log has moved on already.
+    await screen.press(b"\x14{")
+    await screen.wait_for("Guru Meditation")
+    await screen.press(b"\x1b[B" * 46)
+    await screen.wait_for("#9")
+    # What was said for some seconds covers the list.
+    await screen.wait_until_gone("decoded: store_value")
 
 
 def svg(screen: Screen) -> str:

@@ -8,6 +8,8 @@ from esperctl.errors import UsageError
 from esperctl.output import ColourChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typing_extensions import override
 else:
 
@@ -35,6 +37,29 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_HELP_COLUMNS)
 
+    @override
+    def _format_usage(
+        self,
+        usage: str | None,
+        actions: "Iterable[argparse.Action]",
+        groups: "Iterable[object]",
+        prefix: str | None,
+    ) -> str:
+        """One line: the options stand below it, with what they do."""
+        if usage is None:
+            words = [self._format_args(action, action.dest) for action in actions if not action.option_strings]
+            usage = " ".join([self._prog, "[OPTIONS]", *words])
+        del groups  # which options exclude each other: an error says so
+        return super()._format_usage(usage, actions, [], prefix)
+
+    @override
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """``-n, --lines N``, where argparse says N twice."""
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, action.dest.upper())
+        return f"{', '.join(action.option_strings)} {value}"
+
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are exceptions, and which guesses no abbreviations."""
@@ -47,7 +72,26 @@ class Parser(argparse.ArgumentParser):
             epilog=epilog,
             allow_abbrev=False,
             formatter_class=_HelpFormatter,
+            add_help=False,
         )
+        self.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+
+    @property
+    def declared(self) -> list[argparse.Action]:
+        """Its arguments and options, in order."""
+        return self._actions
+
+    @override
+    def format_help(self) -> str:
+        """All arguments in one list without headings, so that every help fits a screen."""
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        formatter.start_section(None)
+        formatter.add_arguments(self._actions)
+        formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
 
     @override
     def error(self, message: str) -> NoReturn:
@@ -57,13 +101,18 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_global_options(parser: Parser, *, explain: bool = False) -> None:
-    """Adds the options that may stand before and after the command's name; only the first help explains them."""
+    """Adds the options that may stand before and after the command's name; only the first help explains them.
+
+    A command may declare ``--board`` itself before, where it means something else by it.
+    """
     suppress = argparse.SUPPRESS
+    taken = {flag for action in parser.declared for flag in action.option_strings}
     for flag, metavar, text in (
-        ("--socket", "PATH", "the daemon's socket; default: $ESPER_SOCKET, else all that are found"),
+        ("--socket", "PATH", "the daemon's socket; default: $ESPER_SOCKET, else all found"),
         ("--board", "NAME", "the board; default: $ESPER_BOARD, else the only one"),
     ):
-        parser.add_argument(flag, metavar=metavar, default=suppress, help=text if explain else suppress)
+        if flag not in taken:
+            parser.add_argument(flag, metavar=metavar, default=suppress, help=text if explain else suppress)
     parser.add_argument(
         "--json",
         action="store_true",

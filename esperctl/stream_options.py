@@ -15,7 +15,7 @@ from esperctl.times import parse_time
 def add_start(parser: Parser) -> None:
     """Adds ``--since`` and ``--after``."""
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("-S", "--since", metavar="T", help="from this time on: 2026-01-31T08:30, 08:30, 10m, yesterday")
+    start.add_argument("-S", "--since", metavar="T", help="from this time: 2026-01-31T08:30, 08:30, 10m, yesterday")
     start.add_argument("--after", metavar="SEQ", type=whole_number, help="from after this position; 0: the oldest kept")
 
 

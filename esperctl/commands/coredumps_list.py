@@ -36,12 +36,12 @@ def run(arguments: Arguments, output: Output) -> int:
 def _records(daemons: Daemons, board: str | None) -> list[CoredumpRecord]:
     if board is not None and any(board == known.board for daemon in daemons.found for known in daemon.boards):
         found = daemons.board(board)
-        return _stored(found.client, board)
+        return stored_coredumps(found.client, board)
     # A dump whose board no daemon runs is listed by each daemon of its state directory.
     records = {
         record.raw_path: record
         for daemon in daemons.found
-        for record in _stored(daemon.client, None)
+        for record in stored_coredumps(daemon.client, None)
         if board in (None, record.board)
     }
     if board is not None and not records:
@@ -50,8 +50,8 @@ def _records(daemons: Daemons, board: str | None) -> list[CoredumpRecord]:
     return sorted(records.values(), key=lambda record: record.started_at)
 
 
-def _stored(client: Client, board: str | None) -> list[CoredumpRecord]:
-    """All that one daemon has, which may be more than fits into one answer."""
+def stored_coredumps(client: Client, board: str | None) -> list[CoredumpRecord]:
+    """All that one daemon has, of one board or of all, which may be more than fits into one answer."""
     records: list[CoredumpRecord] = []
     after: str | None = None
     while True:

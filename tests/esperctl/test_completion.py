@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -207,7 +207,7 @@ Typed = Callable[[bytes, bytes], Awaitable[None]]
 
 
 @asynccontextmanager
-async def terminal_of(command: list[str], environment: dict[str, str], folder: Path) -> AsyncIterator[Typed]:
+async def terminal_of(command: list[str], environment: dict[str, str], folder: Path) -> AsyncGenerator[Typed]:
     """A shell in a pseudo-terminal; what is yielded types, and waits for an output."""
     ours, theirs = os.openpty()
     process = await trio.lowlevel.open_process(

@@ -39,7 +39,18 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("words", [["boards"], ["status"], ["logs"], ["events"], ["send", "x"], ["coredumps", "list"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["boards"],
+        ["status"],
+        ["logs"],
+        ["events"],
+        ["send", "x"],
+        ["coredumps", "list"],
+        ["__complete", "zsh", "status", ""],
+    ],
+)
 async def test_a_command_imports_nothing_that_it_can_do_without(
     daemon: FakeDaemon, environment: dict[str, str], words: list[str]
 ) -> None:

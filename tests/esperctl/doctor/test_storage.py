@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from esper_protocol.records import DecodeRecord, ElfRecord
+from esperctl.doctor import clock, config, disk, elfs
+from esperctl.doctor.machine import DiskSpace
+from esperctl.doctor.survey import Answer, Sample, Survey
+
+if TYPE_CHECKING:
+    from tests.esperctl.doctor.conftest import Daemons, Examine, Tree
+
+GIB = 1024**3
+SECOND = 1_000_000_000
+# 2026-06-01 00:00:00 UTC, as the tree says.
+NOW_NS = 1_780_272_000 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("free", "code", "severity"), [(50, "disk", "ok"), (5.2, "disk_low", "warning"), (4.9, "disk_full", "serious")]
+)
+def test_free_space_is_compared_with_the_floor(
+    tree: Tree, examine: Examine, daemons: Daemons, free: float, code: str, severity: str
+) -> None:
+    tree.space = DiskSpace(100 * GIB, int(free * GIB))
+    found = examine(disk.check, tree, daemons.survey())
+    assert (found[code].severity, found[code].subject) == (severity, "/var/lib/esperd")
+
+
+def test_the_floor_is_the_configured_one(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    tree.space = DiskSpace(100 * GIB, 15 * GIB)
+    tree.write("/etc/esperd/esperd.toml", "[limits]\nfree_disk_percent = 20\n")
+    assert "below 20 %" in examine(disk.check, tree, daemons.survey())["disk_full"].what
+    # The user's file goes before the machine's.
+    tree.write("/home/anna/.config/esperd/esperd.toml", "[limits]\nfree_disk_percent = 10.0\n")
+    assert list(examine(disk.check, tree, daemons.survey())) == ["disk"]
+
+
+@pytest.mark.parametrize("text", ["[limits", "limits = 3", "[limits]\nfree_disk_percent = 'x'", "[boards.a]\nx = 1"])
+def test_a_wrong_configuration_does_not_hide_the_disk(
+    tree: Tree, examine: Examine, daemons: Daemons, text: str
+) -> None:
+    tree.write("/etc/esperd/esperd.toml", text)
+    assert list(examine(disk.check, tree, daemons.survey())) == ["disk"]
+
+
+def test_a_disk_that_has_no_more_inodes_is_full(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    tree.space = DiskSpace(100 * GIB, 50 * GIB, 0.1)
+    assert "no more files" in examine(disk.check, tree, daemons.survey())["disk_full"].what
+
+
+def test_without_a_daemon_the_usual_places_are_looked_at(tree: Tree, examine: Examine) -> None:
+    tree.environment["XDG_STATE_HOME"] = "/data/state"
+    tree.write("/data/state/esperd/boards/x")
+    assert examine(disk.check, tree)["disk"].subject == "/data/state/esperd"
+
+
+# Configuration --------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_toml_is_serious(tree: Tree, examine: Examine) -> None:
+    tree.write("/etc/esperd/esperd.toml", "baud = \n")
+    found = examine(config.check, tree)["config_invalid"]
+    assert (found.severity, found.subject) == ("serious", "/etc/esperd/esperd.toml")
+    assert "line 1" in found.what
+
+
+def test_what_the_daemon_does_not_understand_is_serious(tree: Tree, examine: Examine) -> None:
+    tree.write("/etc/esperd/esperd.toml", "buad = 9600\n")
+    tree.problems = ["buad is not a known key", "another"]
+    found = examine(config.check, tree)["config_invalid"]
+    assert found.what == "esperd does not start with it: buad is not a known key (and 1 more)"
+    assert found.mend == "esperctl config check /etc/esperd/esperd.toml"
+
+
+def test_a_good_file_and_none_are_fine(tree: Tree, examine: Examine) -> None:
+    assert list(examine(config.check, tree)) == ["no_config"]
+    tree.write("/etc/esperd/esperd.toml", "baud = 9600\n")
+    assert list(examine(config.check, tree)) == ["config"]
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told(tree: Tree, examine: Examine) -> None:
+    tree.write("/etc/esperd/esperd.toml", "", mode=0)
+    assert examine(config.check, tree)["config_unreadable"].severity == "note"
+
+
+def test_a_folder_in_place_of_the_file_is_told(tree: Tree, examine: Examine) -> None:
+    (tree.root / "etc/esperd/esperd.toml").mkdir(parents=True)
+    assert examine(config.check, tree)["config_unreadable"].severity == "serious"
+
+
+# ELF files ------------------------------------------------------------------------------------------------------
+
+
+def test_dumps_that_wait_for_one_program_are_one_finding(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    dumps = tuple(
+        daemons.changed_coredump(id=f"bench1-{n}", app_sha256="1b43c5e7a", decode=DecodeRecord(state="no_elf"))
+        for n in range(1, 6)
+    )
+    found = examine(elfs.check, tree, daemons.survey(coredumps=dumps))["no_elf"]
+    assert found.subject == "bench1-3, bench1-4, bench1-5 and 2 more"
+    assert "begins with 1b43c5e7a" in found.what
+    assert (found.mend or "").startswith("esperctl elf add build/")
+
+
+def test_ambiguous_and_failed_decodes_name_the_newest_dump(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    dumps = (
+        daemons.changed_coredump(id="bench1-1", decode=DecodeRecord(state="ambiguous_elf")),
+        daemons.changed_coredump(id="bench1-2", decode=DecodeRecord(state="timed_out", error="60 s passed")),
+    )
+    found = examine(elfs.check, tree, daemons.survey(coredumps=dumps))
+    assert found["ambiguous_elf"].mend == "esperctl coredumps decode bench1-1 --elf build/app.elf"
+    assert (found["decode_failed"].severity, found["decode_failed"].what) == ("note", "was not decoded: 60 s passed")
+
+
+@pytest.mark.parametrize(
+    ("sha256", "is_missed"), [("1b43c5e7a", True), ("ffff0000a", False), ("000000000", False), (None, False)]
+)
+def test_a_board_whose_program_is_not_stored_is_a_note(
+    tree: Tree, examine: Examine, daemons: Daemons, sha256: str | None, is_missed: bool
+) -> None:
+    answer = daemons.survey(daemons.changed_board(app_sha256=sha256)).answers[0]
+    elf = ElfRecord(sha256="ffff0000a" + "0" * 55, name="a", path="/a", size_bytes=1, added_at="", machine="xtensa")
+    survey = Survey((Answer(answer.path, answer.daemon, answer.boards, (), (elf,)),))
+    assert ("elf_unknown" in examine(elfs.check, tree, survey)) == is_missed
+
+
+def test_the_record_of_a_finding_is_plain_json(tree: Tree, examine: Examine) -> None:
+    found = examine(config.check, tree)["no_config"]
+    assert msgspec.json.decode(msgspec.json.encode(found))["severity"] == "ok"
+
+
+# Clock ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kept", "code"), [(True, "clock"), (None, "clock"), (False, "clock_not_synchronised")])
+def test_a_clock_is_kept_or_not(tree: Tree, examine: Examine, kept: bool | None, code: str) -> None:
+    tree.synchronised = kept
+    assert list(examine(clock.check, tree)) == [code]
+
+
+def test_a_clock_that_was_never_set_is_serious(tree: Tree, examine: Examine) -> None:
+    tree.now_ns = 3600 * SECOND
+    found = examine(clock.check, tree)["clock_not_set"]
+    assert found.severity == "serious"
+    assert "1970-01-01" in found.what
+
+
+def test_a_journal_whose_time_runs_backwards_or_ahead(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    backwards = Sample(times=(NOW_NS - 10 * SECOND, NOW_NS - 100 * SECOND, NOW_NS))
+    assert set(examine(clock.check, tree, daemons.survey(sample=backwards))) == {"clock", "time_ran_backwards"}
+    ahead = Sample(times=(NOW_NS, NOW_NS + 3600 * SECOND))
+    found = examine(clock.check, tree, daemons.survey(sample=ahead))
+    assert set(found) == {"clock", "journal_ahead"}
+    assert "2026-06-01T01:00:00" in found["journal_ahead"].what
+
+
+def test_times_that_are_a_little_out_of_order_are_none_of_it(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    sample = Sample(times=(NOW_NS, NOW_NS - SECOND // 2, NOW_NS + SECOND))
+    assert set(examine(clock.check, tree, daemons.survey(sample=sample))) == {"clock"}
