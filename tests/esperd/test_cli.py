@@ -136,7 +136,7 @@ def test_daemons_of_other_boards_share_the_state_directory(tmp_path: Path, start
     assert list((tmp_path / "run").iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_is_an_orderly_end(tmp_path: Path, start: type[Running], number: signal.Signals) -> None:
     running = start(tmp_path, "b=/nonexistent")
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from esper_protocol.events import CoredumpEnded, CoredumpStarted, Failure, Line, SessionOpened, Tx
 from esperd.settings import Limits
@@ -210,3 +212,34 @@ async def test_the_prompt_is_answered_and_the_answer_is_an_event(
         with trio.fail_after(10):
             assert await terminal.receive() == b"\n"
         assert (await recorder.wait_for(Tx)).who == "esperd"
+
+
+async def test_a_dump_that_comes_while_the_disk_does_not_answer_ends_as_disk_full_and_is_cut_not_holed(
+    tmp_path: Path, terminal: BoardTerminal, recorder: Recorder
+) -> None:
+    core = container(3_000_000, 1)
+    lines = base64_lines(core)
+    async with running_board(tmp_path, terminal, recorder) as board:
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        # A FIFO without a writer: to open it blocks, as a disk does that hangs.
+        board.parts.disk.submit(lambda: fifo.open("rb").close(), lambda _: None)
+        try:
+            await terminal.send(START_LINE + b"".join(lines[:40_000]))
+            await recorder.wait_for(CoredumpStarted)
+            while not (ended := recorder.bodies(CoredumpEnded)):
+                await terminal.send(START_LINE + b"".join(lines[:20_000]))
+                await wait_all_tasks_blocked()
+        finally:
+            os.close(os.open(fifo, os.O_WRONLY))
+        # Dumps that fit are whole; the one that did not is cut where there was no room, and says so.
+        with trio.fail_after(20):
+            while not any(one.end_reason == "disk_full" for one in ended):
+                await terminal.send(START_LINE + b"".join(lines[:40_000]))
+                ended = recorder.bodies(CoredumpEnded)
+                await wait_all_tasks_blocked()
+        await wait_for_disk(board)
+        (cut,) = [one for one in ended if one.end_reason == "disk_full"][:1]
+        stored = (tmp_path / "coredumps" / cut.id / CORE_NAME).read_bytes()
+        assert core.startswith(stored)
+        assert cut.decoded_bytes == len(stored)

@@ -337,3 +337,59 @@ async def test_an_error_of_our_own_in_the_last_batch_does_not_keep_it_from_endin
         await writer.run()
 
     assert read_all(journal) == b""
+
+
+# A disk that does not answer ------------------------------------------------------------------------------
+
+
+async def test_what_waits_for_a_disk_that_does_not_answer_is_bounded_and_the_rest_is_refused(
+    folder: JournalFolder, nursery: trio.Nursery
+) -> None:
+    journal, _ = folder.open()
+    writer, _ = writer_for(journal, max_pending_bytes=1_000_000)
+    ran: list[int] = []
+    refused: dict[int, OSError] = {}
+    # A FIFO without a writer: to open it blocks, as a disk does that hangs.
+    fifo = folder.directory / "fifo"
+    os.mkfifo(fifo)
+    nursery.start_soon(writer.run)
+    writer.submit(lambda: fifo.open("rb").close(), lambda _: None)
+    await wait_all_tasks_blocked()
+    await trio.sleep(2 * FLUSH_S)  # the thread has the first by now
+
+    accepted = [
+        writer.submit(functools.partial(ran.append, number), functools.partial(refused.__setitem__, number), None, 100_000)
+        for number in range(30)
+    ]
+    assert refused == {}  # never from inside the call
+    with trio.fail_after(10):
+        while len(refused) < accepted.count(False):
+            await wait_all_tasks_blocked()
+
+    assert accepted == [True] * 9 + [False] * 21
+    assert sorted(refused) == list(range(9, 30))
+    assert {error.errno for error in refused.values()} == {errno.EBUSY}
+    os.close(os.open(fifo, os.O_WRONLY))
+    with trio.fail_after(10):
+        while len(ran) < 9:
+            await writer.progress.wait()
+    assert ran == list(range(9))
+    assert writer.submit(lambda: None, lambda _: None)
+    writer.close()
+
+
+async def test_an_error_in_telling_of_a_refusal_costs_only_that(folder: JournalFolder, nursery: trio.Nursery) -> None:
+    journal, _ = folder.open()
+    writer, _ = writer_for(journal, max_pending_bytes=0)
+    told: list[OSError] = []
+    nursery.start_soon(writer.run)
+
+    def fail(error: OSError) -> None:
+        raise RuntimeError("a bug") from error
+
+    writer.submit(lambda: None, fail)
+    writer.submit(lambda: None, told.append)
+    await wait_all_tasks_blocked()
+
+    assert len(told) == 1
+    writer.close()

@@ -1,0 +1,142 @@
+"""Who may ask for what, with connections that are really made by other users."""
+
+import contextlib
+import os
+import pwd
+import socket
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from esper_protocol.events import Note, WriterChanged
+from esper_protocol.messages import (
+    AddNote,
+    ListBoards,
+    RemoveCoredump,
+    RequestBody,
+    Send,
+    Subscribe,
+    TakeWriter,
+)
+from esperd.permissions import read_permissions
+from esperd.server.client import ClientSession
+from esperd.server.registry import Registry
+from esperd.server.rights import RIGHTS
+from esperd.settings import AccessSettings
+from esperd.testing.boards import open_boards
+from esperd.testing.viewer import RefusedError, Viewer, bodies
+
+ALICE, BOB = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as other users")
+
+
+@contextlib.contextmanager
+def acting_as(user: pwd.struct_passwd) -> Iterator[None]:
+    """What the kernel notes of a peer is who it is as it connects."""
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+@asynccontextmanager
+async def connected_as(user: pwd.struct_passwd, registry: Registry) -> AsyncGenerator[Viewer]:
+    with acting_as(user):
+        daemon, client = socket.socketpair(socket.AF_UNIX)
+    daemon.setblocking(False)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ClientSession(daemon, registry).run)
+        async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
+            yield Viewer(stream)
+        with trio.fail_after(10):
+            while daemon.fileno() >= 0:
+                await wait_all_tasks_blocked()
+
+
+def test_every_request_has_a_right() -> None:
+    assert set(RIGHTS) == set(get_args(RequestBody))
+
+
+@needs_root
+async def test_who_may_not_view_is_told_at_once_who_may(tmp_path: Path) -> None:
+    async with open_boards(tmp_path, "b") as registry:
+        registry.rules.permissions = read_permissions(AccessSettings(view=["daemon"]))
+        async with connected_as(BOB, registry) as viewer:
+            with pytest.raises(RefusedError) as caught:
+                await viewer.open()
+                await viewer.receive_once()
+            assert caught.value.error.code == "permission"
+            assert caught.value.error.message == (
+                f"nobody (pid {os.getpid()}) may not view boards; daemon and root may"
+            )
+            await viewer.receive_to_end()
+        async with connected_as(ALICE, registry) as viewer:
+            await viewer.open()
+            await viewer.request(ListBoards())
+
+
+@needs_root
+async def test_who_may_view_only_gets_no_lease_and_may_not_write(tmp_path: Path) -> None:
+    async with open_boards(tmp_path, "b") as registry:
+        registry.rules.permissions = read_permissions(AccessSettings(write=["daemon"], administer=[]))
+        async with connected_as(BOB, registry) as viewer:
+            await viewer.open()
+            subscribed = await viewer.subscribe(Subscribe("b", interactive=True))
+            assert (subscribed.is_writer, subscribed.writer) == (False, None)
+            for request in (Send("b", b"x"), TakeWriter("b", steal=True), AddNote("b", "hello")):
+                with pytest.raises(RefusedError, match="may not write to boards; daemon and root may"):
+                    await viewer.request(request)
+        async with connected_as(ALICE, registry) as viewer:
+            await viewer.open()
+            assert (await viewer.subscribe(Subscribe("b", interactive=True))).is_writer
+            with pytest.raises(RefusedError, match="may not delete what is stored; root may"):
+                await viewer.request(RemoveCoredump("b-1"))
+
+
+@needs_root
+async def test_what_is_taken_away_is_taken_from_those_who_are_connected(tmp_path: Path) -> None:
+    async with open_boards(tmp_path, "b") as registry:
+        async with connected_as(BOB, registry) as viewer:
+            await viewer.open()
+            assert (await viewer.subscribe(Subscribe("b", interactive=True))).is_writer
+            change(registry, AccessSettings(write=["daemon"]))
+            await viewer.wait_for(WriterChanged, lambda body: body.writer is None)
+            change(registry, AccessSettings(view=["daemon"]))
+            with pytest.raises(RefusedError, match="may not view boards any more"):
+                await viewer.wait_for(Note)
+            await viewer.receive_to_end()
+        assert registry.sessions == set()
+
+
+def change(registry: Registry, settings: AccessSettings) -> None:
+    registry.rules.permissions = read_permissions(settings)
+    for session in list(registry.sessions):
+        session.check_rights()
+
+
+async def test_what_is_deleted_and_taken_over_is_journaled_with_who_did_it(tmp_path: Path) -> None:
+    me = f"{pwd.getpwuid(os.geteuid()).pw_name} (pid {os.getpid()})"
+    async with open_boards(tmp_path, "b") as registry:
+        daemon, client = socket.socketpair(socket.AF_UNIX)
+        daemon.setblocking(False)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ClientSession(daemon, registry).run)
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
+                viewer = Viewer(stream)
+                await viewer.open()
+                await viewer.subscribe(Subscribe("b"))
+                registry.board("b").lease.take(99, "alice (pid 1)", steal=False)
+                await viewer.request(TakeWriter("b", steal=True))
+                await viewer.wait_for(WriterChanged, count=2)
+                assert bodies(viewer.events, WriterChanged)[1] == WriterChanged(me, "alice (pid 1)", stolen=True)

@@ -1,0 +1,86 @@
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from esperd.errors import ConfigurationError
+from esperd.service_manager import ServiceManager, take_service_manager
+
+
+@pytest.fixture(params=["a path", "an abstract name"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
+    """An address as the daemon gets it, and the service manager's end."""
+    address = str(tmp_path / "notify") if request.param == "a path" else f"@esperd-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(address.replace("@", "\0", 1))
+        receiver.settimeout(10)
+        yield address, receiver
+
+
+def test_each_message_is_one_datagram(manager: tuple[str, socket.socket]) -> None:
+    address, receiver = manager
+    service = ServiceManager(address)
+    service.ready()
+    service.status("left connected")
+    service.alive()
+    service.stopping()
+    assert [receiver.recv(1000) for _ in range(4)] == [
+        b"READY=1",
+        b"STATUS=left connected",
+        b"WATCHDOG=1",
+        b"STOPPING=1",
+    ]
+
+
+def test_a_reload_names_its_moment_on_the_clock_that_the_manager_knows(manager: tuple[str, socket.socket]) -> None:
+    address, receiver = manager
+    before = time.monotonic_ns() // 1000
+    ServiceManager(address).reloading()
+    first, _, second = receiver.recv(1000).decode().partition("\nMONOTONIC_USEC=")
+    assert first == "RELOADING=1"
+    assert before <= int(second) <= time.monotonic_ns() // 1000
+
+
+def test_a_manager_that_is_gone_is_no_trouble(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ServiceManager(str(tmp_path / "nobody")).ready()
+    assert "service manager not told" in caplog.text
+
+
+def test_a_manager_that_does_not_read_does_not_hold_up_the_daemon(manager: tuple[str, socket.socket]) -> None:
+    service = ServiceManager(manager[0])
+    for _ in range(1000):
+        service.alive()
+
+
+def test_without_a_manager_there_is_nobody_to_tell() -> None:
+    service = take_service_manager({})
+    assert service == ServiceManager(None, None, None)
+    service.ready()
+
+
+def test_what_the_manager_left_is_taken_out_of_the_environment() -> None:
+    environment = {
+        "NOTIFY_SOCKET": "/run/notify",
+        "WATCHDOG_USEC": "60000000",
+        "WATCHDOG_PID": str(os.getpid()),
+        "LISTEN_FDS": "1",
+        "LISTEN_PID": "1",
+        "LISTEN_FDNAMES": "left",
+        "PATH": "/bin",
+    }
+    service = take_service_manager(environment)
+    assert (service.address, service.watchdog_s, service.listener) == ("/run/notify", 60.0, None)
+    assert environment == {"PATH": "/bin"}
+
+
+def test_a_watchdog_of_another_process_is_not_ours() -> None:
+    assert take_service_manager({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "1"}).watchdog_s is None
+
+
+@pytest.mark.parametrize("period", ["0", "-1", "a minute"])
+def test_a_period_that_is_none_is_told(period: str) -> None:
+    with pytest.raises(ConfigurationError, match="WATCHDOG_USEC is"):
+        take_service_manager({"WATCHDOG_USEC": period})

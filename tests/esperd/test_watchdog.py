@@ -1,0 +1,144 @@
+"""What feeds the watchdog, and what does not."""
+
+import os
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from esperd.board.board import Board
+from esperd.service_manager import ServiceManager
+from esperd.service_status import report_status
+from esperd.testing.boards import open_boards
+from esperd.testing.terminal import BoardTerminal
+from esperd.watchdog import feed_watchdog
+
+WATCHDOG_S = 0.15
+# Long enough to be sure that nothing comes.
+SILENCE_S = 4 * WATCHDOG_S
+
+
+class Manager:
+    """The service manager's end."""
+
+    def __init__(self, path: Path) -> None:
+        self.address = str(path)
+        self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._receiver.bind(self.address)
+        self._receiver.setblocking(False)
+
+    async def receive(self) -> str:
+        await trio.lowlevel.wait_readable(self._receiver)
+        return self._receiver.recv(1000).decode()
+
+    async def receive_fed(self, count: int) -> None:
+        with trio.fail_after(10):
+            for _ in range(count):
+                assert await self.receive() == "WATCHDOG=1"
+
+    async def receive_nothing(self) -> None:
+        with trio.move_on_after(SILENCE_S):
+            pytest.fail(f"was told {await self.receive()}")
+
+    def close(self) -> None:
+        self._receiver.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    manager = Manager(tmp_path / "notify")
+    yield manager
+    manager.close()
+
+
+@pytest.fixture
+def terminal() -> Iterator[BoardTerminal]:
+    terminal = BoardTerminal()
+    yield terminal
+    terminal.hang_up()
+
+
+async def connected(board: Board) -> None:
+    with trio.fail_after(10):
+        while board.publisher.summary.state != "connected":
+            await board.parts.disk.progress.wait()
+
+
+async def test_silent_and_absent_boards_feed_it(
+    tmp_path: Path, manager: Manager, terminal: BoardTerminal, nursery: trio.Nursery
+) -> None:
+    async with open_boards(tmp_path / "state", f"here={terminal.path}", "absent", own_ports=True) as registry:
+        await connected(registry.board("here"))
+        nursery.start_soon(feed_watchdog, ServiceManager(manager.address), registry.boards.values(), WATCHDOG_S)
+        await manager.receive_fed(5)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_board_that_nobody_reads_any_more_does_not(
+    tmp_path: Path, manager: Manager, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_boards(tmp_path / "state", "b", own_ports=False) as registry:
+        nursery.start_soon(feed_watchdog, ServiceManager(manager.address), registry.boards.values(), WATCHDOG_S)
+        await manager.receive_fed(1)
+        await manager.receive_nothing()
+        nursery.cancel_scope.cancel()
+    assert "watchdog waits part=reader board=b" in caplog.text
+
+
+async def test_a_disk_that_does_not_come_back_does_not_until_it_does(
+    tmp_path: Path, manager: Manager, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, release = os.pipe()
+    async with open_boards(tmp_path / "state", "b", own_ports=True) as registry:
+        # The writer's thread waits, as it does in a write to a disk that hangs.
+        registry.board("b").parts.disk.submit(partial(os.read, held, 1), pytest.fail)  # type: ignore[arg-type]  # what it returns is of no interest
+        nursery.start_soon(feed_watchdog, ServiceManager(manager.address), registry.boards.values(), WATCHDOG_S)
+        await manager.receive_fed(1)
+        await manager.receive_nothing()
+        os.write(release, b"!")
+        await manager.receive_fed(3)
+        nursery.cancel_scope.cancel()
+    os.close(held)
+    os.close(release)
+    assert "watchdog waits part=disk board=b" in caplog.text
+    assert "watchdog was answered part=disk board=b" in caplog.text
+
+
+async def test_a_disk_that_refuses_feeds_it(tmp_path: Path, manager: Manager, nursery: trio.Nursery) -> None:
+    # A full disk is told to viewers; a daemon that is killed for it would forget what waits in memory.
+    async with open_boards(tmp_path / "state", "b", own_ports=True) as registry:
+        disk = registry.board("b").parts.disk
+        await disk.prove_writing()
+        disk.failure = OSError("full")
+        with trio.fail_after(10):
+            await disk.prove_writing()
+
+
+async def test_whoever_asks_loses_no_byte(tmp_path: Path, terminal: BoardTerminal) -> None:
+    async with open_boards(tmp_path / "state", f"b={terminal.path}", own_ports=True) as registry:
+        board = registry.board("b")
+        await connected(board)
+        sent = b"".join(b"line %d\n" % number for number in range(3000))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(terminal.send, sent)
+            with trio.fail_after(20):
+                while board.publisher.bytes < len(sent):
+                    await board.prove_reading()
+        assert board.publisher.bytes == len(sent)
+
+
+async def test_the_status_is_told_when_it_changes_and_only_then(
+    tmp_path: Path, manager: Manager, terminal: BoardTerminal, nursery: trio.Nursery
+) -> None:
+    link = tmp_path / "tty"
+    async with open_boards(tmp_path / "state", f"b={link}", own_ports=True) as registry:
+        nursery.start_soon(report_status, ServiceManager(manager.address), registry.boards.values())
+        with trio.fail_after(10):
+            assert await manager.receive() == "STATUS=b absent; 0 viewers"
+            registry.board("b").add_note("changes nothing", "me")
+            link.symlink_to(terminal.path)
+            assert await manager.receive() == "STATUS=b connected; 0 viewers"
+        nursery.cancel_scope.cancel()

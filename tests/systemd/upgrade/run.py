@@ -1,0 +1,64 @@
+"""Installs the version before this one in a container, uses it, upgrades it, and uninstalls it.
+
+Run as ``python -m tests.systemd.upgrade.run [COMMIT]``; see ``tests/systemd/run.py`` for what it needs. The version
+before is that of COMMIT, else of the commit before the last; where that has no `esperctl service`, this version takes
+its place.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from tests.systemd.run import REPOSITORY, CannotError, boot, cache_folder, make_tree, make_wheels, prepare_machine
+
+
+def main(words: list[str]) -> int:
+    """Returns the exit code: that of the tests."""
+    os.environ["ESPER_TESTS"] = "../upgrade/check_upgrade.py"
+    try:
+        prepare_machine()
+        cache = cache_folder()
+        tree = make_tree(cache)
+        wheels = make_wheels(cache)
+    except CannotError as error:
+        is_required = bool(os.environ.get("CI") or os.environ.get("ESPER_REQUIRE_SYSTEMD"))
+        print(f"test-upgrade: {'failed' if is_required else 'not run'}: {error}", file=sys.stderr)
+        return int(is_required)
+    make_previous_wheel(wheels, words[0] if words else "HEAD^")
+    return boot(tree, wheels)
+
+
+def make_previous_wheel(wheels: Path, commit: str) -> None:
+    """The wheel of *commit*, in a folder of its own: it has the same name as this version's."""
+    folder = wheels / "previous"
+    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name)
+        archived = subprocess.run(["git", "archive", commit], cwd=REPOSITORY, stdout=subprocess.PIPE, check=False)
+        if archived.returncode == 0:
+            (source / "source.tar").write_bytes(archived.stdout)
+            with tarfile.open(source / "source.tar") as archive:
+                archive.extractall(source, filter="tar")
+        if not (source / "esperctl/service").is_dir():
+            print(f"test-upgrade: {commit} has no `esperctl service`; upgrading from this version", flush=True)
+            source = REPOSITORY
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "-qq",
+            "--no-deps",
+            "--wheel-dir",
+            folder,
+            source,
+        ]
+        subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
