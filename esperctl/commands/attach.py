@@ -11,9 +11,9 @@ from esperctl.output import Output
 from esperctl.stream_options import add_start, add_view, nanoseconds, short_log
 
 DESCRIPTION = (
-    "Follow a board. On a terminal this is a full-screen viewer: keys go to the board,\n"
-    "Ctrl-T ? is help, Ctrl-] leaves. In a pipe the log is streamed as by `logs -f`.\n"
-    "Attaching never resets the board."
+    "Follow a board. On a terminal this is a full-screen viewer: keys go to the\n"
+    "board, Ctrl-T ? is help, Ctrl-] leaves. In a pipe the log is streamed as by\n"
+    "`logs -f`. Attaching never resets the board."
 )
 
 

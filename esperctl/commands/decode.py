@@ -13,9 +13,9 @@ from esperctl.safe_text import safe_text
 DESCRIPTION = """\
 Name the functions and lines of a panic that is read from standard input: the
 backtrace of an Xtensa chip, the registers and stack memory of a RISC-V one, or
-single addresses. Needs no toolchain, and no daemon: without --elf, the program is
-looked for in the ELF files that were added to one (`esperctl elf add`), by the
-SHA-256 in the text."""
+single addresses. Needs no toolchain and no daemon: without --elf, the program
+is looked for in the ELF files that were added to one (`esperctl elf add`), by
+the SHA-256 in the text."""
 _STATE_DIRS = ("/var/lib/esperd",)
 
 

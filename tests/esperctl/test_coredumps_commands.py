@@ -76,7 +76,7 @@ async def test_info_shows_paths_files_and_the_report(store: FakeDaemon, esperctl
     assert done.code == 0
     assert "text file: /var/lib/esperd/bench1/coredumps/bench1-17/core.b64" in done.out
     assert "panic.txt    5" in done.out
-    assert "#0  0x00000010 app_main" in done.out
+    assert "#0  0x00000010 in app_main" in done.out
 
 
 async def test_info_as_json_has_the_report_as_an_object(store: FakeDaemon, esperctl: Esperctl) -> None:
