@@ -1,7 +1,6 @@
 """Install, use, upgrade with what there is, uninstall: on a clean system, in this order."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,9 +12,11 @@ from tests.systemd.inside.machine import BIN, Unit, esperctl, esperctl_json, run
 CONFIGURATION: Final = Path("/etc/esperd/esperd.toml")
 BOARD: Final = '[boards.bench]\nport = "sim:crash?speed=5"\n'
 UNIT: Final = Unit("esperd@bench.service")
-# What systemd and Python keep for themselves, and what the tests are.
-OTHERS: Final = ("/proc", "/sys", "/dev", "/tmp", "/root", "/opt", "/var/log/journal", "/var/cache", "/var/tmp", "/run")  # noqa: S108
-SYSTEM: Final = ("/run/systemd", "/run/udev", "/run/log", "/run/user", "/run/credentials", "/run/dbus")
+# What the kernel, and services of the system that run whenever they like, make; and where the tests and esperd are.
+OTHERS: Final = (
+    "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/root", "/opt", "/var/backups", "/var/cache",  # noqa: S108
+    "/var/lib/apt", "/var/lib/systemd", "/var/log/journal",
+)  # fmt: skip
 # systemd-sysusers and userdel write these, and leave the one before with a dash.
 ACCOUNTS: Final = {f"/etc/{name}{dash}" for name in ("passwd", "group", "shadow", "gshadow") for dash in ("", "-")}
 STATE: Final = ("/var/lib/esperd", "/var/log/esperd")
@@ -23,13 +24,9 @@ STATE: Final = ("/var/lib/esperd", "/var/log/esperd")
 
 def files() -> set[str]:
     """All files and folders of the system that an installation could have made."""
-    return {*found("/", OTHERS), *found("/run", SYSTEM)} - ACCOUNTS - {"/etc/.pwd.lock"}
-
-
-def found(folder: str, left_out: tuple[str, ...]) -> Iterator[str]:
-    prunes = [word for path in left_out for word in ("-path", path, "-prune", "-o")]
-    done = subprocess.run(["find", folder, *prunes, "-print"], stdout=subprocess.PIPE, text=True, check=False)
-    return (name for name in done.stdout.splitlines() if name not in ("/", "/run"))
+    prunes = [word for path in OTHERS for word in ("-path", path, "-prune", "-o")]
+    found = run("find", "/", *prunes, "-print").splitlines()
+    return {*found, *map(str, Path("/run").glob("*esper*"))} - ACCOUNTS - {"/etc/.pwd.lock"}
 
 
 def install_wheel(*words: str) -> None:
@@ -118,3 +115,38 @@ def test_5_purging_leaves_nothing() -> None:
     assert not [path for path in STATE if Path(path).exists()]
     for name in ("passwd", "group", "shadow", "gshadow"):
         assert "esperd:" not in Path("/etc", name).read_text()
+
+
+# The service of a user -----------------------------------------------------------------------------------
+
+USER, USER_ID = "maker", 4321
+HOME: Final = Path("/home", USER)
+
+
+@pytest.fixture
+def _user() -> Iterator[None]:
+    run("useradd", "--create-home", "--uid", str(USER_ID), USER)
+    run("systemctl", "start", f"user@{USER_ID}.service")
+    yield
+    run("systemctl", "stop", f"user@{USER_ID}.service")
+
+
+def as_user(*command: str | Path) -> str:
+    return run(
+        "setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", *command,
+        XDG_RUNTIME_DIR=f"/run/user/{USER_ID}", HOME=str(HOME),
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("_user")
+def test_6_a_user_installs_and_uninstalls_without_root() -> None:
+    before = set(HOME.rglob("*"))
+    file = HOME / ".config/esperd/esperd.toml"
+    as_user("mkdir", "--parents", file.parent)
+    file.write_text(BOARD)
+    as_user(BIN / "esperctl", "service", "install", "--user", "--board", "bench")
+    assert '"connected"' in as_user(BIN / "esperctl", "--json", "boards")
+    as_user(BIN / "esperctl", "service", "uninstall", "--user", "--purge")
+    assert as_user("systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "esperd@*") == ""
+    left = set(HOME.rglob("*")) - before
+    assert left == {HOME / ".config", HOME / ".config/esperd", file, HOME / ".local", HOME / ".local/state"}

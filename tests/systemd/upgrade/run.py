@@ -24,16 +24,20 @@ def main(words: list[str]) -> int:
         cache = cache_folder()
         tree = make_tree(cache)
         wheels = make_wheels(cache)
+        make_previous_wheel(wheels, words[0] if words else "HEAD^")
+        return boot(tree, wheels)
     except CannotError as error:
         is_required = bool(os.environ.get("CI") or os.environ.get("ESPER_REQUIRE_SYSTEMD"))
         print(f"test-upgrade: {'failed' if is_required else 'not run'}: {error}", file=sys.stderr)
         return int(is_required)
-    make_previous_wheel(wheels, words[0] if words else "HEAD^")
-    return boot(tree, wheels)
 
 
 def make_previous_wheel(wheels: Path, commit: str) -> None:
-    """The wheel of *commit*, in a folder of its own: it has the same name as this version's."""
+    """The wheel of *commit*, in a folder of its own: it may have the same name as this version's.
+
+    Raises:
+        CannotError: it can't be built.
+    """
     folder = wheels / "previous"
     shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as name:
@@ -57,7 +61,8 @@ def make_previous_wheel(wheels: Path, commit: str) -> None:
             folder,
             source,
         ]
-        subprocess.run(command, check=True)
+        if subprocess.run(command, check=False).returncode != 0:
+            raise CannotError(f"the wheel of {commit} can't be made")
 
 
 if __name__ == "__main__":

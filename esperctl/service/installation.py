@@ -1,0 +1,113 @@
+"""What installing changes."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from esperctl.service.instances import instances
+from esperctl.service.record import Record, content_of, fingerprint, read_record
+from esperctl.service.scope import Scope
+from esperctl.service.shipped import File, files_of
+from esperctl.service.steps import Leave, RemoveFile, RemoveFolder, Run, Step, WriteFile, WriteRecord
+
+
+def plan_installation(scope: Scope, program: Path, boards: Sequence[str], *, force: bool, restart: bool) -> list[Step]:
+    """The steps from what is there to what should be; looks, and changes nothing.
+
+    Args:
+        scope: For the system or for a user.
+        program: The esperd that the units are to start.
+        boards: Instances to start now and at each boot.
+        force: Files that somebody changed are replaced, but for the configuration.
+        restart: Daemons that run are started anew.
+
+    Raises:
+        FailedError: something can't be read.
+    """
+    before = read_record(scope.record) or Record()
+    files = list(files_of(scope, program))
+    steps = [_file_step(file, before, force=force) for file in files]
+    steps += _obsolete(before, files)
+    paths = [scope.record, *(file.path for file in files)]
+    record = Record(files=_files_after(before, files, steps), folders=_folders_after(before, paths))
+    if record != before:
+        steps.append(WriteRecord(scope.record, record, "notes what was written, for `esperctl service uninstall`"))
+    else:
+        steps.append(Leave(str(scope.record), "nothing new to note", "unchanged"))
+    return [*steps, *_commands(scope), *_daemons(scope, boards, restart=restart)]
+
+
+def _file_step(file: File, before: Record, *, force: bool) -> Step:
+    there = content_of(file.path)
+    if there == file.content:
+        return Leave(str(file.path), file.why, "unchanged")
+    is_as_written = there is not None and fingerprint(there) == before.files.get(str(file.path))
+    if there is None or is_as_written or (force and not file.is_settings):
+        return WriteFile(file.path, file.content, file.why)
+    if file.is_settings:
+        return Leave(str(file.path), "your configuration", "kept")
+    return Leave(str(file.path), "it was changed here, or is not from us; --force replaces it", "kept")
+
+
+def _obsolete(before: Record, files: Sequence[File]) -> Iterator[Step]:
+    """What an older version wrote and this one has no use for."""
+    for name in sorted(before.files.keys() - {str(file.path) for file in files}):
+        there = content_of(Path(name))
+        if there is None:
+            continue
+        if fingerprint(there) == before.files[name]:
+            yield RemoveFile(Path(name), "this version has no use for it")
+            yield RemoveFolder(Path(name).parent, "if nothing else is in it")
+        else:
+            yield Leave(name, "this version has no use for it, but it was changed here", "kept")
+
+
+def _files_after(before: Record, files: Sequence[File], steps: Sequence[Step]) -> dict[str, str]:
+    ours: dict[str, str] = {}
+    for file, step in zip(files, steps, strict=False):
+        name = str(file.path)
+        if isinstance(step, WriteFile) or (isinstance(step, Leave) and step.state == "unchanged"):
+            ours[name] = fingerprint(file.content)
+        elif name in before.files:
+            ours[name] = before.files[name]
+    return ours
+
+
+def _folders_after(before: Record, paths: Sequence[Path]) -> list[str]:
+    return sorted({*before.folders, *(str(folder) for path in paths for folder in _our_folders(path))})
+
+
+def _our_folders(path: Path) -> Iterator[Path]:
+    """Those that are made for the file, and those that can have been made for nothing else."""
+    for folder in path.parents:
+        if not folder.exists() or folder.name.startswith("esperd"):
+            yield folder
+
+
+def _commands(scope: Scope) -> Iterator[Step]:
+    if not scope.is_user:
+        sysusers, tmpfiles = scope.place("/etc/sysusers.d/esperd.conf"), scope.place("/etc/tmpfiles.d/esperd.conf")
+        yield Run(("systemd-sysusers", str(sysusers)), "makes the user esperd, who may open serial ports")
+        yield Run(("systemd-tmpfiles", "--create", str(tmpfiles)), "makes the folder for sockets")
+        yield reload_udev(scope)
+    yield Run((*scope.systemctl, "daemon-reload"), "makes systemd read the units")
+
+
+def reload_udev(scope: Scope) -> Step:
+    """Makes udev read its rules, where there is one: containers have none."""
+    words = ("udevadm", "control", "--reload")
+    if scope.place("/run/udev/control").exists():
+        return Run(words, "makes udev read the rules; they are for what is plugged in from now on")
+    return Leave(" ".join(words), "udev does not run here", "skipped")
+
+
+def _daemons(scope: Scope, boards: Sequence[str], *, restart: bool) -> Iterator[Step]:
+    units = [f"esperd@{board}.service" for board in boards]
+    others = [name for name in instances(scope) if name.endswith(".service") and name not in units]
+    if restart and others:
+        yield Run((*scope.systemctl, "try-restart", *others), "makes daemons that run be of this version")
+    elif others:
+        yield Leave(", ".join(others), "a daemon that runs stays as it is; --restart starts it anew", "unchanged")
+    if restart and units:
+        yield Run((*scope.systemctl, "try-restart", *units), "makes daemons that run be of this version")
+    for unit in units:
+        yield Run((*scope.systemctl, "enable", "--now", unit), "starts the daemon, now and at each boot")

@@ -1,0 +1,83 @@
+"""What removing the service changes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from esperctl.service.installation import reload_udev
+from esperctl.service.instances import instances
+from esperctl.service.record import Record, content_of, fingerprint, read_record
+from esperctl.service.scope import Scope
+from esperctl.service.steps import Leave, RemoveFile, RemoveFolder, RemoveTree, Run, Step
+
+# Exit code of userdel and groupdel where there is none of that name.
+_NO_SUCH_NAME: Final = frozenset({6})
+
+
+def plan_removal(scope: Scope, *, purge: bool) -> list[Step]:
+    """The steps that undo an installation; looks, and changes nothing.
+
+    Args:
+        scope: For the system or for a user.
+        purge: What the daemons wrote goes, too, and the user whom it belongs to.
+
+    Raises:
+        FailedError: something can't be read, or systemd does not answer.
+    """
+    record = read_record(scope.record)
+    return [*(_installed(scope, record) if record is not None else ()), *_state(scope, purge=purge)]
+
+
+def _installed(scope: Scope, record: Record) -> Iterator[Step]:
+    removed = [_file_step(name, record) for name in sorted(record.files) if content_of(Path(name)) is not None]
+    # First what would start a daemon again while they are stopped.
+    rules = [step for step in removed if isinstance(step, RemoveFile) and step.path.suffix == ".rules"]
+    if rules:
+        yield from rules
+        yield reload_udev(scope)
+    units = instances(scope)
+    if units:
+        yield Run((*scope.systemctl, "disable", "--now", *units), "stops the daemons; they write what they still hold")
+    yield from (step for step in removed if step not in rules)
+    yield RemoveFile(scope.record, "the record of the installation")
+    for folder in sorted(map(Path, record.folders), key=lambda path: len(path.parts), reverse=True):
+        yield RemoveFolder(folder, "made by the installation; only if nothing else is in it")
+    yield Run((*scope.systemctl, "daemon-reload"), "makes systemd forget the units")
+    if units:
+        # Of a unit that was stopped in order it knows nothing any more, and says so.
+        yield Run((*scope.systemctl, "reset-failed", *units), "and how they ended", frozenset({1, 5}))
+    if not scope.is_user:
+        yield RemoveTree(scope.runtime, "the folder for sockets")
+    yield from _not_ours(scope, record)
+
+
+def _file_step(name: str, record: Record) -> Step:
+    if fingerprint(content_of(Path(name)) or b"") == record.files[name]:
+        return RemoveFile(Path(name), "as it was installed")
+    return Leave(name, "it was changed since it was installed", "kept")
+
+
+def _not_ours(scope: Scope, record: Record) -> Iterator[Step]:
+    found = [*scope.units.glob("esperd@*.d/*"), *scope.configuration.glob("*")]
+    if not scope.is_user:
+        found += scope.place("/etc/udev/rules.d").glob("*esperd*")
+    for path in sorted(found):
+        if str(path) not in record.files and path != scope.record:
+            yield Leave(str(path), "not from us", "kept")
+
+
+def _state(scope: Scope, *, purge: bool) -> Iterator[Step]:
+    for path in scope.state:
+        if path.exists() and purge:
+            yield RemoveTree(path, "what the daemons wrote")
+        elif path.exists():
+            yield Leave(str(path), "what the daemons wrote; --purge removes it", "kept")
+    if scope.is_user:
+        return
+    user = scope.place("/etc/passwd")
+    if any(line.startswith("esperd:") for line in (content_of(user) or b"").decode("utf-8", "replace").splitlines()):
+        if purge:
+            yield Run(("userdel", "esperd"), "the user that daemons ran as", _NO_SUCH_NAME)
+            yield Run(("groupdel", "esperd"), "its group, which userdel leaves where it has members", _NO_SUCH_NAME)
+        else:
+            yield Leave("user esperd", "whom the state belongs to; --purge removes it", "kept")
