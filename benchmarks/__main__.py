@@ -12,13 +12,14 @@ from benchmarks.goals import GOALS, judge, judge_losses
 from benchmarks.profiles import PROFILES
 from benchmarks.results import details, save, table
 from benchmarks.rounds import Outcome, run_rounds
+from benchmarks.viewer_goals import VIEWER_GOALS
 
 
 def _compile_as_if_installed(directory: Path) -> None:
     """Lets all programs keep what Python compiles, as an installed package does, but away from the sources."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(directory / "compiled")
-    subprocess.run([sys.executable, "-c", "import esperd.cli"], check=True)
+    subprocess.run([sys.executable, "-c", "import esperd.cli, esperctl.viewer.run"], check=True)
 
 
 def main() -> int:
@@ -42,11 +43,12 @@ def main() -> int:
         chance = random.Random()  # noqa: S311 - an order, not a secret
         for experiment in profile.experiments:
             if experiment.name in wanted:
-                outcomes.append(run_rounds(experiment, arguments.rounds or profile.rounds, chance))
+                rounds = arguments.rounds or experiment.rounds or profile.rounds
+                outcomes.append(run_rounds(experiment, rounds, chance))
                 print(details(outcomes[-1]), flush=True)
     by_name = {outcome.experiment: outcome for outcome in outcomes}
     rows = judge_losses(outcomes) + [
-        judge(goal, by_name[goal.experiment]) for goal in GOALS if goal.experiment in by_name
+        judge(goal, by_name[goal.experiment]) for goal in (*GOALS, *VIEWER_GOALS) if goal.experiment in by_name
     ]
     print(table(rows))
     print(f"rounds kept in {save(arguments.profile, outcomes)}")

@@ -167,12 +167,14 @@ def compile_c(source: str, target: Path, *flags: str) -> Path | None:
 
 
 @contextmanager
-def daemon(ports: Sequence[Terminal], directory: Path, baud: int) -> Generator[tuple[subprocess.Popen[bytes], Path]]:
+def daemon(
+    ports: Sequence[Terminal], directory: Path, baud: int, options: Sequence[str] = ()
+) -> Generator[tuple[subprocess.Popen[bytes], Path]]:
     """Runs esperd; yields it and its socket, which accepts."""
     runtime = directory / "run"
     boards = [f"board{index}={port.path}" for index, port in enumerate(ports)]
     command = [sys.executable, "-m", "esperd", *boards, "--baud", str(baud), "--log-level", "warning"]
-    command += ["--state-dir", str(directory / "state"), "--runtime-dir", str(runtime)]
+    command += ["--state-dir", str(directory / "state"), "--runtime-dir", str(runtime), *options]
     path = runtime / "board0.sock"
     with spawned(command, stdin=subprocess.DEVNULL) as process:
         wait_until(lambda: accepts(path) or process.poll() is not None, "the start of esperd")

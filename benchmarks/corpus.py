@@ -37,6 +37,8 @@ _WORDS: Final = (
 _DUMP_BYTES: Final = 12_000
 # Between two dumps: with the text of a panic and a boot, an eighth of the bytes is base64.
 _LINES_BETWEEN_DUMPS: Final = 1_100
+# At 300 kB/s a crash each 2 s: decoding goes on nearly always.
+_LINES_BETWEEN_CRASHES: Final = 6_000
 _PANIC: Final = """\
 Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.
 
@@ -81,6 +83,11 @@ def dump_corpus(size_bytes: int) -> Corpus:
     return _collect(size_bytes, _lines_with_dumps())
 
 
+def crash_corpus(size_bytes: int, crash: bytes) -> Corpus:
+    """Log lines with a recorded crash in between, again and again."""
+    return _collect(size_bytes, _lines_with_crashes(crash))
+
+
 def _collect(size_bytes: int, pieces: Iterator[tuple[bytes, bool]]) -> Corpus:
     data = bytearray()
     tag_ends: list[int] = []
@@ -115,6 +122,13 @@ def _lines_with_dumps() -> Iterator[tuple[bytes, bool]]:
     while True:
         yield from itertools.islice(lines, _LINES_BETWEEN_DUMPS)
         yield _panic_with_dump(chance.randbytes(_DUMP_BYTES)), True
+
+
+def _lines_with_crashes(crash: bytes) -> Iterator[tuple[bytes, bool]]:
+    lines = _log_lines()
+    while True:
+        yield from itertools.islice(lines, _LINES_BETWEEN_CRASHES)
+        yield crash, True
 
 
 def _panic_with_dump(content: bytes) -> bytes:

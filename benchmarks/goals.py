@@ -62,8 +62,9 @@ def _ratio(metric: str, subject: str, base: str) -> Callable[[Round], float | No
     return value
 
 
-def _metric(metric: str, subject: str, scale: float = 1.0, offset: float = 0.0) -> Callable[[Round], float | None]:
-    return lambda one: one[subject][metric] * scale + offset if metric in one.get(subject, {}) else None
+def metric(name: str, subject: str, scale: float = 1.0, offset: float = 0.0) -> Callable[[Round], float | None]:
+    """One number of a subject."""
+    return lambda one: one[subject][name] * scale + offset if name in one.get(subject, {}) else None
 
 
 def _asked_again(one: Round) -> float | None:
@@ -117,7 +118,7 @@ def _goals_of_machine(machine: str) -> list[Goal]:
             15,
             f"{what}: others nearby, ms",
             experiment,
-            _metric("near_wall_ms", "running"),
+            metric("near_wall_ms", "running"),
             _WARM_MS,
             None,
             is_wall=True,
@@ -140,7 +141,7 @@ GOALS: Final[Sequence[Goal]] = (
         8,
         "16 ports x 921600: p99 beyond the 20 ms window, ms",
         "rack",
-        _metric("p99_ms", "esperd4", offset=-_RACK_WINDOW_MS),
+        metric("p99_ms", "esperd4", offset=-_RACK_WINDOW_MS),
         1,
         5,
         is_wall=True,
@@ -179,16 +180,16 @@ GOALS: Final[Sequence[Goal]] = (
         1.2,
         1.5,
     ),
-    Goal(11, "idle: wake-ups per second", "idle", _metric("wakeups_per_s", "esperd"), _NO_WAKEUPS_PER_S, 1),
-    Goal(11, "idle: CPU, ms per second", "idle", _metric("cpu_ms_per_s", "esperd"), 0.05, 0.35),
+    Goal(11, "idle: wake-ups per second", "idle", metric("wakeups_per_s", "esperd"), _NO_WAKEUPS_PER_S, 1),
+    Goal(11, "idle: CPU, ms per second", "idle", metric("cpu_ms_per_s", "esperd"), 0.05, 0.35),
     Goal(
-        12, "memory, 1 port, MB", "firehose", _metric("peak_mb", "esperd1"), _RSS_BASE_MB + _RSS_PORT_MB + _TAIL_MB, 60
+        12, "memory, 1 port, MB", "firehose", metric("peak_mb", "esperd1"), _RSS_BASE_MB + _RSS_PORT_MB + _TAIL_MB, 60
     ),
     Goal(
         12,
         "memory, 16 ports, MB",
         "rack",
-        _metric("peak_mb", "esperd4"),
+        metric("peak_mb", "esperd4"),
         _RSS_BASE_MB + _RACK_PORTS * (_RSS_PORT_MB + _TAIL_MB),
         None,
     ),
@@ -200,10 +201,10 @@ GOALS: Final[Sequence[Goal]] = (
     *_goals_of_machine("xtensa"),
     Goal(16, "journal: append vs os.write", "firehose", _append_ratio, 2.5, 4),
     Goal(16, "journal: decoded replay vs firehose", "firehose", _decoded_ratio, 1, 4),
-    Goal(17, "16 ports x 921600, 4 viewers: % of a core", "rack", _metric("core_percent", "esperd4"), 30, 60),
+    Goal(17, "16 ports x 921600, 4 viewers: % of a core", "rack", metric("core_percent", "esperd4"), 30, 60),
     Goal(18, "core dump, cold: CPU vs esp-coredump", "decode", _ratio("cpu_ms", "native", "esp-coredump"), 0.6, 0.8),
     Goal(18, "same, wall time", "decode", _ratio("wall_ms", "native", "esp-coredump"), 0.6, 0.8, is_wall=True),
-    Goal(19, "core dump, the largest: memory, MB", "decode", _metric("peak_mb", "native-all"), _DECODE_MB, _DECODE_MB),
+    Goal(19, "core dump, the largest: memory, MB", "decode", metric("peak_mb", "native-all"), _DECODE_MB, _DECODE_MB),
 )
 
 

@@ -2,11 +2,11 @@
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from esper_protocol.codec import decode_event
-from esper_protocol.events import Line
+from esper_protocol.events import Body, Event, Line
 from esper_protocol.framing import scan_frames
 
 
@@ -33,11 +33,18 @@ def lost_in_dumps(state_dir: Path) -> int:
     return whole[:-1].count(False) if whole else 1
 
 
+def count_events(state_dir: Path, board: str, kind: type[Body]) -> int:
+    """How many events of a kind the journal of a board has."""
+    return sum(isinstance(event.body, kind) for event in _events(state_dir / "boards" / board / "journal"))
+
+
 def _lines(directory: Path) -> list[bytes]:
-    found: list[bytes] = []
+    return [event.body.data for event in _events(directory) if isinstance(event.body, Line)]
+
+
+def _events(directory: Path) -> Iterator[Event]:
     for segment in sorted(directory.iterdir()):
         for _, _, payload in scan_frames(segment.read_bytes()):
             event = decode_event(payload)
-            if isinstance(event.body, Line):
-                found.append(event.body.data)
-    return found
+            if isinstance(event, Event):
+                yield event

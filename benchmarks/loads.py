@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 from array import array
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -98,8 +99,9 @@ def measure(consumer: Consumer, load: Load, directory: Path) -> Metrics:
         return metrics
 
 
-def _write(load: Load, terminals: Sequence[Terminal], times: Path, running: Running) -> Report:
-    """Lets the writer write and reads all outputs until everything is there, or nothing comes any more."""
+@contextmanager
+def writing(load: Load, terminals: Sequence[Terminal], times: Path) -> Generator["ReportReceiver"]:
+    """Lets the writer write; it is over when the receiver has its report."""
     masters = [str(terminal.master) for terminal in terminals]
     command = [sys.executable, "-m", "benchmarks.writer"]
     for master in masters:
@@ -113,15 +115,24 @@ def _write(load: Load, terminals: Sequence[Terminal], times: Path, running: Runn
     ) as writer:
         if writer.stdin is None or writer.stdout is None:
             raise RuntimeError("pipes were asked for")
-        report = _ReportReceiver(writer.stdout.fileno())
+        report = ReportReceiver(writer.stdout.fileno())
         writer.stdin.write(b"go\n")
         writer.stdin.flush()
+        try:
+            yield report
+        finally:
+            # One that is not done would wait for ever for a consumer that reads no more.
+            if report.report is None:
+                writer.kill()
+
+
+def _write(load: Load, terminals: Sequence[Terminal], times: Path, running: Running) -> Report:
+    """Lets the writer write and reads all outputs until everything is there, or nothing comes any more."""
+    with writing(load, terminals, times) as report:
         receivers = [*running.receivers, report]
         drain(receivers, lambda: report.report is not None and _is_complete(running, report.report), _QUIET_S)
-        if report.report is None:
-            # The consumer reads no more, so the writer would wait for ever.
-            writer.kill()
-            raise RuntimeError("the writer was not done: the consumer stopped reading")
+    if report.report is None:
+        raise RuntimeError("the writer was not done: the consumer stopped reading")
     if running.state_dir is not None:
         size = -1
         while size != (size := journal_bytes(running.state_dir)):
@@ -129,7 +140,7 @@ def _write(load: Load, terminals: Sequence[Terminal], times: Path, running: Runn
     return report.report
 
 
-class _ReportReceiver:
+class ReportReceiver:
     """The writer's last word."""
 
     def __init__(self, descriptor: int) -> None:

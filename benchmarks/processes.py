@@ -52,6 +52,11 @@ def peak_memory_mb(root: int) -> float:
     return sum(_status(Path(f"/proc/{pid}/status"), "VmHWM") for pid in tree(root)) / 1024
 
 
+def resident_memory_mb(pid: int) -> float:
+    """The resident memory of one process now."""
+    return _status(Path(f"/proc/{pid}/status"), "VmRSS") / 1024
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the state on; empty when the process is gone."""
     try:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import consumers, moments, peers
+from benchmarks import consumers, moments, peers, viewer_moments, viewers
 from benchmarks.consumers import Consumer
-from benchmarks.corpus import dump_corpus, log_corpus
+from benchmarks.corpus import crash_corpus, dump_corpus, log_corpus
 from benchmarks.decodes import decode_bench
 from benchmarks.loads import Load, Metrics, measure, save_corpus
 from benchmarks.rounds import Experiment
@@ -19,6 +19,8 @@ _FIREHOSE_BYTES: Final = 5 * _MEGABYTE
 _CORPUS_BYTES: Final = 8 * _MEGABYTE
 _FASTEST_BAUD: Final = 3_000_000
 _BITS_PER_BYTE: Final = 10
+# A journal of 100 MB.
+_LONG_JOURNAL_LINES: Final = 1_100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,45 @@ class _Bench:
             ),
         ]
 
+    def viewer_keys(self, seconds: float, sizes: tuple[viewers.Size, ...]) -> Experiment:
+        """Of the viewer: keys, and none, for so long each, at each size of a terminal."""
+        crash, panic = viewers.recorded_crash(with_dump=True), viewers.recorded_crash(with_dump=False)
+        size_bytes = int(viewers.BYTES_PER_S * seconds)
+        crashes = save_corpus(crash_corpus(size_bytes, crash), self.directory, "crashes")
+        panics = save_corpus(crash_corpus(size_bytes, panic), self.directory, "panics")
+        uses = {
+            "watching": functools.partial(viewers.watching, crashes),
+            "commands": functools.partial(viewers.commands, crashes),
+            "typing": functools.partial(viewers.typing, panics),
+        }
+        subjects: dict[str, Callable[[], Metrics]] = {
+            f"{name}-{size.columns}x{size.rows}": functools.partial(use, self.directory, size, seconds)
+            for size in sizes
+            for name, use in uses.items()
+        }
+        return Experiment("viewer-keys", subjects, rounds=1)
+
+    def viewer_memory(self, lines: int) -> Experiment:
+        subjects: dict[str, Callable[[], Metrics]] = {
+            name: functools.partial(viewer_moments.memory, use, self.logs, lines, self.directory)
+            for name, use in viewer_moments.USES.items()
+        }
+        return Experiment("viewer-memory", subjects, rounds=1)
+
+    def viewer_moments(self, idle_s: float) -> list[Experiment]:
+        directory = self.directory
+        return [
+            Experiment("viewer-idle", {"attach": functools.partial(viewer_moments.idle, directory, idle_s)}, rounds=1),
+            Experiment("viewer-start", {"attach": functools.partial(viewer_moments.start, self.logs, directory)}),
+        ]
+
+    def viewer_history(self) -> Experiment:
+        subjects: dict[str, Callable[[], Metrics]] = {
+            "stopped": functools.partial(viewer_moments.catch_up, self.logs, _LONG_JOURNAL_LINES, self.directory),
+            "oldest": functools.partial(viewer_moments.from_the_oldest, self.logs, _LONG_JOURNAL_LINES, self.directory),
+        }
+        return Experiment("viewer-history", subjects, rounds=3)
+
     def decodes(self) -> list[Experiment]:
         found = decode_bench(self.directory)
         self.missing += found.missing
@@ -136,9 +177,17 @@ class _Bench:
 
 
 def quick(directory: Path) -> tuple[Profile, list[str]]:
-    """For each change: about a minute."""
+    """For each change: some minutes."""
     bench = _Bench(directory)
-    experiments = [bench.firehose((1, 8)), bench.paced(921_600, 1.5), *bench.moments(2.5, 3.0), *bench.decodes()]
+    experiments = [
+        bench.firehose((1, 8)),
+        bench.paced(921_600, 1.5),
+        *bench.moments(2.5, 3.0),
+        bench.viewer_keys(20.0, (viewers.Size(160, 50),)),
+        bench.viewer_memory(300_000),
+        *bench.viewer_moments(5.0),
+        *bench.decodes(),
+    ]
     return Profile(experiments, 3), bench.missing
 
 
@@ -154,6 +203,10 @@ def full(directory: Path) -> tuple[Profile, list[str]]:
         bench.stalled_firehose(),
         *(bench.dump_stream(baud, 4.0) for baud in (921_600, _FASTEST_BAUD)),
         *bench.moments(12.0, 15.0),
+        bench.viewer_keys(40.0, (viewers.Size(80, 24), viewers.Size(160, 50))),
+        bench.viewer_memory(5_000_000),
+        *bench.viewer_moments(15.0),
+        bench.viewer_history(),
         *bench.decodes(),
     ]
     return Profile(experiments, 5), bench.missing

@@ -18,11 +18,15 @@ _WORST_LATENESS_MS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What is compared under one load; ``floor`` is the subject that says how quiet the machine is."""
+    """What is compared under one load.
+
+    ``floor`` is the subject that says how quiet the machine is; ``rounds`` is for one that takes long.
+    """
 
     name: str
     subjects: Subjects
     floor: str | None = None
+    rounds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from esperctl.viewer.connection.executor import Executor
 from esperctl.viewer.connection.live import ReadingPlace
+from esperctl.viewer.effects import SendToBoard
 from esperctl.viewer.keys import Key
 from esperctl.viewer.messages import KeysPressed, Message, Resized, Ticked
 from esperctl.viewer.model.model import Model
@@ -81,6 +82,8 @@ class Viewer:
     def _handle(self, message: Message) -> None:
         for effect in self._model.handle(message, asyncio.get_running_loop().time()):
             self._executor.start(effect)
+            if isinstance(effect, SendToBoard):
+                self._frames.expect_answer()
         self._schedule_tick(self._model.next_tick_at)
 
     def _schedule_tick(self, at: float | None) -> None:

@@ -15,6 +15,12 @@ from esperctl.errors import FailedError, NoDaemonError, RequestError, TimedOutEr
 
 # A few hundred lines: the model takes them within milliseconds, so that a key never waits long behind a burst.
 _RECEIVE_BYTES: Final = 32 * 1024
+# A daemon hands over what a busy port says each millisecond. To take that in larger pieces costs half as much, and the
+# wait is shorter than a frame. What comes after a longer silence is taken at once, such as an echo; and history comes
+# in blocks that are larger, but for the last of some.
+_REST_S: Final = 0.008
+_SMALL_BYTES: Final = 8 * 1024
+_SILENCE_S: Final = 0.03
 
 ResultType = TypeVar("ResultType")
 
@@ -27,6 +33,8 @@ class Channel:
         self._reader = reader
         self._writer = writer
         self._connection = ClientConnection(f"esperctl {PACKAGE_VERSION}")
+        self._was_small = self._may_rest = False
+        self._received_at = 0.0
 
     @classmethod
     async def open(cls, path: str) -> Self:
@@ -119,6 +127,10 @@ class Channel:
             raise self._gone() from error
         if not data:
             raise self._gone()
+        now = asyncio.get_running_loop().time()
+        is_small = len(data) < _SMALL_BYTES
+        self._may_rest = is_small and self._was_small and now - self._received_at < _SILENCE_S
+        self._was_small, self._received_at = is_small, now
         try:
             messages = self._connection.receive_data(data)
         except IncompatibleVersionError as error:
@@ -129,6 +141,18 @@ class Channel:
             if isinstance(message, ErrorResponse) and message.id == 0:
                 raise RequestError(message.code, message.message, message.hint)
         return messages
+
+    async def rest(self) -> None:
+        """Lets others do something before the next block; while blocks are small but many, until some are there."""
+        transport = self._writer.transport
+        if not self._may_rest or not isinstance(transport, asyncio.ReadTransport):
+            await asyncio.sleep(0)
+            return
+        transport.pause_reading()
+        try:
+            await asyncio.sleep(_REST_S)
+        finally:
+            transport.resume_reading()
 
     async def close(self) -> None:
         """Closes the connection; harmless when repeated."""

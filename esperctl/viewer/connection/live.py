@@ -141,7 +141,7 @@ class Live:
                 self._cursor = subscription.cursor
                 self._tell(EventsArrived(tuple(events)))
                 # Keys and frames come in between the blocks of a burst.
-                await asyncio.sleep(0)
+                await channel.rest()
             messages = await channel.receive()
 
     def _lose_answers(self) -> None:

@@ -141,7 +141,8 @@ class Answers:
                 return
             case _:
                 pass
-        hint = f"; {message.hint}" if message.hint else ""
+        # Of a board that is away the error itself says what to do.
+        hint = f"; {message.hint}" if message.hint and message.hint not in message.error else ""
         # The daemon's hint names a command line; here there is a key for it.
         if isinstance(effect, SendToBoard | TakeWriter) and message.code in _LEASE_CODES:
             state.refresh_modes()

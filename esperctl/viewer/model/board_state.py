@@ -36,7 +36,7 @@ class BoardState:
         self.socket = daemon.socket
         self.has_port = board.state == "connected"
         self._port, self._baud = board.port, board.baud
-        self._port_state: str = "lent" if board.state == "released" else board.state
+        self._port_state: str = (board.state_detail or "lent") if board.state == "released" else board.state
         self._connection_state = ""
         self._firmware = _firmware(board.project, board.app_version, board.chip)
         self._sha256 = board.app_sha256 or ""

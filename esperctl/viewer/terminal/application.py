@@ -184,7 +184,8 @@ class Terminal:
             self._is_telling_size = False
 
     def _put_cursor(self) -> None:
-        if self._window.doubtful_cursor is not None:
+        # Also called when the screen before is back, where the cursor is not ours.
+        if self._window.doubtful_cursor is not None and self._output.is_alternate_screen:
             row, column = self._window.doubtful_cursor
             self._output.cursor_goto(row + 1, column + 1)
             self._output.flush()

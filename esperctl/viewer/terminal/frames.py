@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final, Protocol
 
-# The board's answer to a key, over whatever lies between, is part of the key's effect.
-_ANSWER_S: Final = 0.25
+# How long a board that is far away may take to echo what is typed.
+_ANSWER_S: Final = 0.2
 
 
 class _Timer(Protocol):
@@ -19,7 +19,7 @@ class Frames:
         call_later: Of the event loop: calls a function after some seconds.
         now: Of the event loop: its time in seconds.
         interval_s: The least time between two paints that nobody waits for.
-        short_interval_s: The same soon after a key, when somebody waits for what the board says to it.
+        short_interval_s: The same while somebody waits for what the board says to a key.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Frames:
         call_later: Callable[[float, Callable[[], None]], _Timer],
         now: Callable[[], float],
         interval_s: float = 1 / 12,
-        short_interval_s: float = 1 / 60,
+        short_interval_s: float = 1 / 40,
     ) -> None:
         self._paint = paint
         self._call_later = call_later
@@ -54,8 +54,11 @@ class Frames:
 
     def at_once(self) -> None:
         """Paints now, for the effect of a key or a resize."""
-        self._hurries_until = self._now() + _ANSWER_S
         self._paint_now()
+
+    def expect_answer(self) -> None:
+        """What comes soon is the effect of a key, too: the board's echo."""
+        self._hurries_until = self._now() + _ANSWER_S
 
     def _paint_now(self) -> None:
         self.stop()

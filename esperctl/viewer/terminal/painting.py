@@ -3,6 +3,7 @@
 Only rows that changed are handed over: comparing all cells of a large screen would take longer than all the rest.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -26,6 +27,8 @@ _COLOURS: Final = (
     *("ansibrightblack", "ansibrightred", "ansibrightgreen", "ansibrightyellow"),
     *("ansibrightblue", "ansibrightmagenta", "ansibrightcyan", "ansiwhite"),
 )
+# All but Latin script and line drawing.
+_DOUBTFUL: Final = re.compile("[^\x00-\u02ff\u2500-\u257f]")
 _MOST_CHARS: Final = 24_000
 _BLANK: Final = Char(" ", "")
 # A blank that prompt_toolkit writes as it is, instead of erasing to the end of the line.
@@ -106,7 +109,7 @@ class PictureWindow(Window):
     def _write_row(self, screen: Screen, last: Screen | None, row: int, cells: tuple[Cell, ...], columns: int) -> bool:
         """Hands over a row and what it takes the place of; returns whether its widths are doubtful."""
         old, line = self._lines[row], _line(map(self._chars.__getitem__, cells[:columns]))
-        is_doubtful = any(map(_is_doubtful, cells))
+        is_doubtful = _is_doubtful(cells)
         if is_doubtful:
             _make_certain(screen, row, old, line, columns)
         if last is not None:
@@ -131,10 +134,9 @@ def _blank() -> Char:
     return _BLANK
 
 
-def _is_doubtful(cell: Cell) -> bool:
-    """Whether a terminal may take the text for wider or narrower: all but Latin script and line drawing."""
-    text = cell.text
-    return not text.isascii() and not (len(text) == 1 and (text < "\u0300" or "\u2500" <= text < "\u2580"))
+def _is_doubtful(cells: Iterable[Cell]) -> bool:
+    """Whether a terminal may take some text for wider or narrower."""
+    return _DOUBTFUL.search("".join([cell.text for cell in cells])) is not None
 
 
 def _make_certain(screen: Screen, row: int, old: _Line, line: _Line, columns: int) -> None:

@@ -60,6 +60,7 @@ def test_a_key_is_painted_at_once_and_takes_what_was_due_with_it() -> None:
 
 def test_what_the_board_says_to_a_key_is_painted_soon_and_what_comes_much_later_as_always() -> None:
     loop = _Loop()
+    loop.frames.expect_answer()
     loop.frames.at_once()
     loop.go_on_until(100.002)
     loop.frames.soon()
