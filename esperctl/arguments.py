@@ -62,7 +62,11 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are exceptions, and which guesses no abbreviations."""
+    """A parser whose errors are exceptions, and which guesses no abbreviations.
+
+    Attributes:
+        takes_command: Whether another program's command line follows behind ``--``.
+    """
 
     def __init__(self, name: str, description: str, *, usage: str | None = None, epilog: str | None = None) -> None:
         super().__init__(
@@ -75,6 +79,7 @@ class Parser(argparse.ArgumentParser):
             add_help=False,
         )
         self.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+        self.takes_command = False
 
     @property
     def declared(self) -> list[argparse.Action]:
@@ -145,6 +150,19 @@ def split_at_command(words: list[str]) -> tuple[list[str], str | None, list[str]
         index += 2 if words[index] in _WITH_VALUE else 1
     command = words[index] if index < len(words) else None
     return words[:index], command, words[index + 1 :]
+
+
+def split_at_dashes(words: list[str], parser: Parser) -> tuple[list[str], list[str]]:
+    """Splits the words of a command that takes another one, which argparse would take for its own.
+
+    Raises:
+        UsageError: there is no other command.
+    """
+    place = words.index("--") if "--" in words else len(words)
+    own, command = words[:place], words[place + 1 :]
+    if not command and not {"-h", "--help"} & set(own):
+        parser.error("say the command, behind `--`")
+    return own, command
 
 
 def add_board(parser: Parser) -> None:

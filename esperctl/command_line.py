@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from esper_protocol.version import PACKAGE_VERSION, PROTOCOL_VERSION
-from esperctl.arguments import Arguments, Parser, add_global_options, defaults, split_at_command
+from esperctl.arguments import (
+    Arguments,
+    Parser,
+    add_global_options,
+    defaults,
+    split_at_command,
+    split_at_dashes,
+)
 from esperctl.errors import UsageError
 from esperctl.output import Output
 
@@ -57,6 +64,11 @@ COMMANDS: Final = {
     "note": Command("note", "write a remark into its journal", "esperctl note bench1 'swapped the antenna'"),
     "reset": Command("reset", "reset a board by its control lines", "esperctl reset bench1 --bootloader"),
     "break": Command("send_break", "send a break condition", "esperctl break bench1"),
+    "run": Command(
+        "run",
+        "lend the port to a command, and take it back",
+        "esperctl run -- idf.py flash\nesperctl run bench1 --timeout 5m -- esptool.py chip_id",
+    ),
     "decode": Command("decode", "name the functions of pasted panic text", "esperctl decode --elf app.elf < crash.txt"),
     "doctor": Command(
         "doctor",
@@ -196,6 +208,8 @@ def _run_command(command: Command, title: str, words: list[str], arguments: Argu
     module: ModuleType = import_module(f"esperctl.commands.{command.module}")
     parser = parser_of(command, title)
     run: Callable[[Arguments, Output], int] = module.run
+    if parser.takes_command:
+        words, arguments.command = split_at_dashes(words, parser)
     if "--" in words:
         parser.parse_args(words, arguments)
     else:

@@ -7,6 +7,8 @@
     * NotPermittedError (4): the socket or a file may not be used
     * TimedOutError (124): no answer within the deadline
     * FailedError (1): it ran, and the answer is no
+    * HandOverError (125): the port could not be handed over to a command
+    * NotRunnableError (126, 127): a command can't be run, or is not there
     * RequestError: the daemon refused a request; its code decides
 """
 
@@ -19,6 +21,10 @@ EXIT_ABSENT: Final = 3
 EXIT_UNKNOWN: Final = 4
 EXIT_BUSY: Final = 75
 EXIT_TIMED_OUT: Final = 124
+# As of a shell, and of other programs that run a command.
+EXIT_NOT_HANDED_OVER: Final = 125
+EXIT_NOT_EXECUTABLE: Final = 126
+EXIT_NOT_FOUND: Final = 127
 EXIT_INTERRUPTED: Final = 130
 
 _EXIT_CODES: Final = {
@@ -78,6 +84,20 @@ class TimedOutError(EsperctlError):
 
 class FailedError(EsperctlError):
     """It ran, but the answer is no."""
+
+
+class HandOverError(EsperctlError):
+    """The command was not run, because its port is not to be had."""
+
+    exit_code = EXIT_NOT_HANDED_OVER
+
+
+class NotRunnableError(EsperctlError):
+    """The command was not run, because it is not there, or no program."""
+
+    def __init__(self, message: str, hint: str | None = None, *, is_there: bool) -> None:
+        super().__init__(message, hint)
+        self.exit_code = EXIT_NOT_EXECUTABLE if is_there else EXIT_NOT_FOUND
 
 
 class RequestError(EsperctlError):

@@ -10,6 +10,8 @@ from typing import Final
 from esperctl.errors import UsageError
 
 _NS_IN_S: Final = 1_000_000_000
+# What a wait of the system takes.
+_LONGEST_DURATION_S: Final = 1e9
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO: Final = r"((?:\d{1,9}(?:s|m|h|d|w))+)(?:\s+ago)?"
 _PART: Final = r"(\d+)([smhdw])"
@@ -59,6 +61,19 @@ def _parse(text: str, now: datetime) -> datetime:
 
 def _duration(text: str) -> timedelta:
     return sum((timedelta(**{_UNITS[unit]: int(count)}) for count, unit in re.findall(_PART, text)), timedelta())
+
+
+def parse_duration(text: str) -> float:
+    """How long *text* is, in seconds: ``90``, ``1.5``, ``90s``, ``5m``, ``1h30m``.
+
+    Raises:
+        ValueError: it is none of these, or no time at all.
+    """
+    is_with_units = re.fullmatch(rf"(?:{_PART})+", text) is not None
+    duration_s = _duration(text).total_seconds() if is_with_units else float(text)
+    if not 0 < duration_s < _LONGEST_DURATION_S:
+        raise ValueError(text)
+    return duration_s
 
 
 def _nanoseconds(moment: datetime) -> int:

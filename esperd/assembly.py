@@ -15,7 +15,7 @@ from typing import Final
 import trio
 
 from esper_protocol.events import DaemonStarted, Gap, Recovered
-from esper_protocol.records import DaemonRecord
+from esper_protocol.records import CoredumpRecord, DaemonRecord
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board, BoardParts
 from esperd.board.publisher import Publisher
@@ -56,6 +56,7 @@ class StoredBoard:
     config: BoardConfig
     journal: Journal
     recovery: Recovery
+    records: list[CoredumpRecord]
     repaired: StoreRecovery
 
 
@@ -67,7 +68,7 @@ async def running_alone(config: Config, board: str) -> AsyncGenerator[None]:
         StartError: another one does, or the state directory can't be written.
     """
     async with contextlib.AsyncExitStack() as held:
-        with _start_errors(config.state_dir):
+        with start_errors(config.state_dir):
             try:
                 await held.enter_async_context(hold_board(config.state_dir, board, config.access))
             except BlockingIOError as error:
@@ -82,30 +83,23 @@ async def running_alone(config: Config, board: str) -> AsyncGenerator[None]:
 
 def open_store(config: Config) -> CoredumpStore:
     """The store of core dumps, before its ``open``."""
-    limits = RetentionLimits(config.limits.coredumps_kept, config.limits.coredumps_bytes)
-    return CoredumpStore(config.state_dir / "coredumps", limits, config.access)
+    return CoredumpStore(config.state_dir / "coredumps", retention_limits(config), config.access)
 
 
-@contextmanager
-def open_stored_boards(config: Config, store: CoredumpStore, started_at: str) -> Generator[list[StoredBoard]]:
-    """Opens and repairs what is stored of all boards.
+def open_stored_board(config: Config, board: BoardConfig, store: CoredumpStore, started_at: str) -> StoredBoard:
+    """Opens and repairs what is stored of a board; touches nothing that others use. Blocks.
 
     Raises:
-        StartError: it can't be read or written.
+        OSError: it can't be read or written.
     """
-    with contextlib.ExitStack() as opened:
-        with _start_errors(config.state_dir):
-            repaired = store.open([board.argument.name for board in config.boards], started_at)
-            stored: list[StoredBoard] = []
-            for board in config.boards:
-                name = board.argument.name
-                journal = Journal(
-                    board_directory(config.state_dir, name) / "journal", _journal_limits(config), config.access
-                )
-                # Once it has a disk writer, that one has closed it before.
-                opened.callback(journal.close)
-                stored.append(StoredBoard(board, journal, journal.open(), repaired[name]))
-        yield stored
+    name = board.argument.name
+    records, repaired = store.read(name, started_at)
+    journal = Journal(board_directory(config.state_dir, name) / "journal", journal_limits(config), config.access)
+    with contextlib.ExitStack() as held:
+        held.callback(journal.close)
+        stored = StoredBoard(board, journal, journal.open(), records, repaired)
+        held.pop_all()
+    return stored
 
 
 def make_decoding(config: Config, store: CoredumpStore) -> Decoding:
@@ -117,7 +111,7 @@ def make_decoding(config: Config, store: CoredumpStore) -> Decoding:
     )
     limiter = trio.CapacityLimiter(1)
     process = DecoderProcess(
-        config.decode_command or WORKER,
+        worker_command(config),
         config.gdb,
         elfs,
         limits.decode_timeout_s,
@@ -150,7 +144,7 @@ def make_board(
             name,
             stored.config.argument.endpoint,
             stored.config.baud,
-            _core_limits(config, stored.config),
+            core_limits(config, stored.config),
             Publisher(name, tail, disk, recovery.generation, recovery.boot),
             stored.journal,
             disk,
@@ -215,13 +209,25 @@ def _repairs(recovery: Recovery, repaired: StoreRecovery) -> str:
     return "; ".join(done)
 
 
-def _journal_limits(config: Config) -> JournalLimits:
+def worker_command(config: Config) -> tuple[str, ...]:
+    """What decodes core dumps."""
+    return config.decode_command or WORKER
+
+
+def retention_limits(config: Config) -> RetentionLimits:
+    """What is kept of core dumps."""
+    return RetentionLimits(config.limits.coredumps_kept, config.limits.coredumps_bytes)
+
+
+def journal_limits(config: Config) -> JournalLimits:
+    """What is kept of a journal, and in which parts."""
     limits = config.limits
     segment_bytes = min(limits.journal_segment_bytes, limits.journal_bytes // _LEAST_SEGMENTS)
     return JournalLimits(segment_bytes, limits.journal_bytes, limits.free_disk_percent)
 
 
-def _core_limits(config: Config, board: BoardConfig) -> CoreLimits:
+def core_limits(config: Config, board: BoardConfig) -> CoreLimits:
+    """What bounds the pure part of a board."""
     limits = config.limits
     return CoreLimits(
         line_bytes=limits.line_bytes,
@@ -233,7 +239,8 @@ def _core_limits(config: Config, board: BoardConfig) -> CoreLimits:
 
 
 @contextmanager
-def _start_errors(path: Path) -> Generator[None]:
+def start_errors(path: Path) -> Generator[None]:
+    """Turns what a disk says into StartError."""
     try:
         yield
     except OSError as error:

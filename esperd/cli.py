@@ -1,9 +1,12 @@
 """The command line of the daemon: flags to Config, logging, trio, errors to exit codes."""
 
 import argparse
+import dataclasses
 import logging
 import os
 import sys
+from functools import partial
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -14,6 +17,8 @@ from esperd.config import Config, load_config
 from esperd.daemon import run_daemon
 from esperd.errors import EXIT_FAILED, EXIT_INTERRUPTED, EsperdError
 from esperd.log_files import set_up_logging
+from esperd.private_paths import check_owner
+from esperd.service_manager import ServiceManager, take_service_manager
 from esperd.settings import Limits
 from esperd.sizes import parse_size, size_text
 
@@ -35,9 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the daemon; returns the exit code."""
     arguments = parser().parse_args(argv)
     try:
-        config = load_config(arguments)
+        service = take_service_manager(os.environ)
+        load = partial(_load, arguments, service)
+        config = load()
         _start_logging(config)
-        trio.run(run_daemon, config)
+        trio.run(run_daemon, config, service, load)
     except EsperdError as error:
         return _report(error)
     except KeyboardInterrupt:  # before the daemon listens to signals, or a second one, when all is closed
@@ -48,14 +55,22 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _load(arguments: argparse.Namespace, service: ServiceManager) -> Config:
+    config = load_config(arguments)
+    if service.listener is None:
+        return config
+    return dataclasses.replace(config, socket=Path(service.listener.getsockname()))
+
+
 def _start_logging(config: Config) -> None:
+    check_owner(config.state_dir, "--state-dir")
     # Whatever is made from now on is for the daemon's user, or for the group that the socket is for.
     os.umask(0o777 & ~config.access.directory_mode)
     try:
-        set_up_logging(config.state_dir, config.socket.stem, config.log_level, config.access)
+        set_up_logging(config.log_dir, config.socket.stem, config.log_level, config.access)
     except OSError as error:
         raise EsperdError(
-            f"can't use the state directory {config.state_dir}: {error.strerror}",
+            f"can't write the log in {config.log_dir}: {error.strerror}",
             "give esperd a --state-dir that it may write to",
         ) from error
 
@@ -71,14 +86,20 @@ def parser() -> argparse.ArgumentParser:
     """The flags; a limit has the name of its key."""
     made = argparse.ArgumentParser(
         prog="esperd",
-        usage="esperd [OPTIONS] PORT...",
+        usage="esperd [OPTIONS] [PORT...]",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     made.add_argument("--version", action="version", version=f"esperd {PACKAGE_VERSION}")
-    made.add_argument("port", metavar="PORT", nargs="+", help="[NAME=]ENDPOINT, or the name of a configured board")
+    made.add_argument(
+        "port",
+        metavar="PORT",
+        nargs="*",
+        help="[NAME=]ENDPOINT, or the name of a configured board; without any, all configured boards",
+    )
+    made.add_argument("--instance", metavar="NAME", help="instead of PORT: the instance of a service, %%i of systemd")
     made.add_argument("--config", metavar="FILE", help="TOML file (default: the user's, then /etc/esperd/esperd.toml)")
     made.add_argument("--baud", type=int, metavar="N", help="baud rate of all ports (default 115200)")
     made.add_argument(

@@ -1,37 +1,73 @@
-"""The configuration file: TOML to Settings. An error names the file, the key, its value and what is allowed."""
+"""The configuration file: TOML to Settings. An error names the file, line, key, value and what is allowed."""
 
 import difflib
+import json
+import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import inspect
 
+from esperd.config_lines import KeyPath, key_lines
 from esperd.errors import ConfigurationError
-from esperd.settings import BoardSettings, DecodeSettings, Limits, Settings
+from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
 from esperd.sizes import parse_size, size_text
 
-_Table = TypeVar("_Table", Settings, Limits, DecodeSettings, BoardSettings)
+_Table = TypeVar("_Table", Settings, Limits, DecodeSettings, AccessSettings, BoardSettings, HookSettings)
+
+_BARE_KEY: Final = re.compile("[A-Za-z0-9_-]+")
+_ERROR_LINE: Final = re.compile(r"at line (\d+)")
 
 
-def read_settings(file: Path) -> Settings:
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """What a file says, and in which line each of its keys stands."""
+
+    path: Path
+    settings: Settings
+    lines: Mapping[KeyPath, int]
+
+    def located(self, error: ConfigurationError) -> ConfigurationError:
+        """The same error, with the place of its key."""
+        return _located(self.path, self.lines, error)
+
+
+def read_file(path: Path) -> SettingsFile:
     """Reads a file.
 
     Raises:
         ConfigurationError: it can't be read, or says what is not allowed.
     """
+    file, problems = examine_file(path)
+    if problems:
+        raise problems[0]
+    return file
+
+
+def examine_file(path: Path) -> tuple[SettingsFile, list[ConfigurationError]]:
+    """Reads a file, and all that is wrong with single keys of it.
+
+    Raises:
+        ConfigurationError: it can't be read, or is no TOML.
+    """
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        table = tomllib.loads(text)
     except OSError as error:
-        raise ConfigurationError(f"can't read the configuration file {file}: {error.strerror}") from error
+        raise ConfigurationError(f"can't read the configuration file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} is not valid TOML: {error}") from error
-    try:
-        return _settings(table)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{file}: {error}", error.hint) from None
+        line = _ERROR_LINE.search(str(error))
+        place = f"{path}:{line[1]}" if line else str(path)
+        raise ConfigurationError(f"{place} is not valid TOML: {error}") from error
+    lines = key_lines(text)
+    reader = _Reader()
+    settings = reader.settings(table)
+    problems = [_located(path, lines, error) for error in reader.problems]
+    return SettingsFile(path, settings, lines), sorted(problems, key=lambda error: error.line or 0)
 
 
 def setting(name: str, value: object, field: msgspec.structs.FieldInfo) -> Any:  # noqa: ANN401 - the field says what
@@ -45,8 +81,7 @@ def setting(name: str, value: object, field: msgspec.structs.FieldInfo) -> Any: 
         number = parse_size(value) if is_size and isinstance(value, str) else value
         return msgspec.convert(number, field.type)
     except (ValueError, msgspec.ValidationError):
-        allowed = _allowed(inspect.type_info(field.type), is_size=is_size)
-        raise ConfigurationError(f"{name} is {_as_written(value)}; it must be {allowed}") from None
+        raise ConfigurationError(f"{name} is {_as_written(value)}; it must be {allowed_text(field)}") from None
 
 
 def fields_of(table: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
@@ -54,35 +89,91 @@ def fields_of(table: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInf
     return {field.name: field for field in msgspec.structs.fields(table)}
 
 
-def _settings(table: dict[str, object]) -> Settings:
-    # The keys that are tables themselves; all others are values.
-    limits = _read_table(Limits, "limits.", _as_table("limits", table.pop("limits", {})))
-    decode = _read_table(DecodeSettings, "decode.", _as_table("decode", table.pop("decode", {})))
-    boards = {
-        name: _read_table(BoardSettings, f"boards.{name}.", _as_table(f"boards.{name}", value))
-        for name, value in _as_table("boards", table.pop("boards", {})).items()
-    }
-    return msgspec.structs.replace(_read_table(Settings, "", table), limits=limits, decode=decode, boards=boards)
+def key_text(path: KeyPath) -> str:
+    """A key as it is written, such as ``boards.bench1.port``; tables of an array are told apart by their lines."""
+    return ".".join(
+        part if _BARE_KEY.fullmatch(part) else json.dumps(part, ensure_ascii=False)
+        for part in path
+        if isinstance(part, str)
+    )
 
 
-def _read_table(kind: type[_Table], prefix: str, table: Mapping[str, object]) -> _Table:
-    fields = fields_of(kind)
-    for key in table:
-        if key not in fields:
-            raise _unknown_key(prefix, key, list(fields))
-    return kind(**{key: setting(prefix + key, value, fields[key]) for key, value in table.items()})
+def allowed_text(field: msgspec.structs.FieldInfo) -> str:
+    """What a key may be, such as ``an integer from 1 to 64``."""
+    return _allowed(inspect.type_info(field.type), is_size=field.name.endswith("_bytes"))
 
 
-def _as_table(name: str, value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigurationError(f"{name} is {_as_written(value)}; it must be a table: [{name}]")
-    return msgspec.convert(value, dict[str, object])
+class _Reader:
+    """Reads tables; goes on behind what is wrong."""
+
+    def __init__(self) -> None:
+        self.problems: list[ConfigurationError] = []
+
+    def settings(self, table: dict[str, object]) -> Settings:
+        # The keys that are tables themselves; all others are values.
+        tables = {
+            "limits": self._table(Limits, ("limits",), table.pop("limits", {})),
+            "decode": self._table(DecodeSettings, ("decode",), table.pop("decode", {})),
+            "access": self._table(AccessSettings, ("access",), table.pop("access", {})),
+            "boards": {
+                name: self._table(BoardSettings, ("boards", name), value)
+                for name, value in self._as_table(("boards",), table.pop("boards", {})).items()
+            },
+            "on_crash": self._hooks(table.pop("on_crash", [])),
+        }
+        return msgspec.structs.replace(self._table(Settings, (), table), **tables)
+
+    def _hooks(self, value: object) -> list[HookSettings]:
+        if not isinstance(value, list):
+            self._note(("on_crash",), f"is {_as_written(value)}; it must be tables: [[on_crash]]")
+            return []
+        return [
+            self._table(HookSettings, ("on_crash", index), hook)
+            for index, hook in enumerate(msgspec.convert(value, list[object]))
+        ]
+
+    def _table(self, kind: type[_Table], path: KeyPath, value: object) -> _Table:
+        fields = fields_of(kind)
+        values: dict[str, Any] = {}
+        for key, inner in self._as_table(path, value).items():
+            if key not in fields:
+                self._note((*path, key), _unknown_key(path, key, list(fields)))
+                continue
+            try:
+                values[key] = setting(key_text((*path, key)), inner, fields[key])
+            except ConfigurationError as error:
+                self.problems.append(ConfigurationError(str(error), error.hint, key=(*path, key)))
+        for key, field in fields.items():
+            if field.required and key not in values:
+                if not any(problem.key == (*path, key) for problem in self.problems):
+                    self._note((*path, key), "is missing")
+                # Whatever was wrong is told; the value is only to go on with.
+                values[key] = [""]
+        return kind(**values)
+
+    def _as_table(self, path: KeyPath, value: object) -> dict[str, object]:
+        if not isinstance(value, dict):
+            header = f"[[{key_text(path)}]]" if isinstance(path[-1], int) else f"[{key_text(path)}]"
+            self._note(path, f"is {_as_written(value)}; it must be a table: {header}")
+            return {}
+        return msgspec.convert(value, dict[str, object])
+
+    def _note(self, path: KeyPath, text: str) -> None:
+        self.problems.append(ConfigurationError(f"{key_text(path)} {text}", key=path))
 
 
-def _unknown_key(prefix: str, key: str, known: list[str]) -> ConfigurationError:
+def _located(path: Path, lines: Mapping[KeyPath, int], error: ConfigurationError) -> ConfigurationError:
+    """With the line of the key, or of the innermost table around it that is written."""
+    around = (lines.get(error.key[:length]) for length in range(len(error.key), 0, -1))
+    line = next((line for line in around if line is not None), None)
+    place = str(path) if line is None else f"{path}:{line}"
+    return ConfigurationError(f"{place}: {error}", error.hint, key=error.key, line=line)
+
+
+def _unknown_key(path: KeyPath, key: str, known: list[str]) -> str:
     nearest = difflib.get_close_matches(key, known, 1)
-    guess = f"; did you mean {prefix}{nearest[0]}?" if nearest else ""
-    return ConfigurationError(f"{prefix}{key} is not a known key{guess} (known are {', '.join(known)})")
+    guess = f"; did you mean {key_text((*path, nearest[0]))}?" if nearest else ""
+    return f"is not a known key{guess} (known are {', '.join(known)})"
 
 
 def _as_written(value: object) -> str:
@@ -104,7 +195,7 @@ def _allowed(kind: inspect.Type, *, is_size: bool) -> str:
         case inspect.BoolType():
             return "true or false"
         case inspect.ListType():
-            return "a list of texts"
+            return "a list of texts, and not empty" if kind.min_length else "a list of texts"
         case _:
             return "text"
 

@@ -9,134 +9,190 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Final
 
 import trio
 
-from esper_protocol.events import DaemonStopping
 from esper_protocol.version import PACKAGE_VERSION
-from esperd.assembly import (
-    StoredBoard,
-    daemon_record,
-    make_board,
-    make_decoding,
-    open_store,
-    open_stored_boards,
-    publish_start,
-    running_alone,
-)
+from esperd.assembly import daemon_record, make_decoding, open_store
 from esperd.board.board import Board
-from esperd.board.session import Activity
 from esperd.clock import rfc3339, wall_ns
 from esperd.config import Config
-from esperd.decode.jobs import DecodeJobs
+from esperd.fleet import Fleet, HeldBoard
+from esperd.hooks.crash_hooks import CrashHooks
+from esperd.reload import Reloader
 from esperd.server.client import ClientSession, refuse_client
-from esperd.server.listener import accept_clients, open_listener
-from esperd.server.registry import Registry
-from esperd.storage.coredumps import CoredumpStore
+from esperd.server.listener import accept_clients, open_listener, serve_on
+from esperd.server.registry import Registry, ServingRules
+from esperd.service_manager import ServiceManager
+from esperd.service_status import report_status
 from esperd.storage.orphans import Orphans
 from esperd.telemetry import publish_telemetry
+from esperd.watchdog import feed_watchdog
 
 _log: Final = logging.getLogger(__name__)
 
 # Viewers that read old segments at one time; each takes a thread.
 _READERS: Final = 4
-_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-async def run_daemon(config: Config) -> None:
-    """Runs until a stop signal.
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the nurseries of a daemon share."""
+
+    config: Config
+    load: Callable[[], Config]
+    service: ServiceManager
+    fleet: Fleet
+    hooks: CrashHooks
+    registry: Registry
+    signals: AsyncIterator[int]
+    has_terminal: bool
+
+
+async def run_daemon(config: Config, service: ServiceManager, load: Callable[[], Config]) -> None:
+    """Runs until a stop signal; *service* is told what happens meanwhile. SIGHUP has *load* called.
 
     Raises:
         StartError: a directory, a lock or the socket is not to be had.
     """
     async with contextlib.AsyncExitStack() as held:
         # First, so that a stop signal is an orderly stop from the beginning; a second one waits until all is closed.
-        signals = held.enter_context(trio.open_signal_receiver(*_STOP_SIGNALS))
-        for board in config.boards:
-            await held.enter_async_context(running_alone(config, board.argument.name))
+        signals = held.enter_context(trio.open_signal_receiver(*_SIGNALS))
+        has_terminal = _has_terminal()
         store = open_store(config)
         started_at = rfc3339(wall_ns())
-        stored = held.enter_context(open_stored_boards(config, store, started_at))
+        decoding = make_decoding(config, store)
+        hooks = CrashHooks(config.hooks, config.limits, str(config.socket))
+        fleet = Fleet(store, decoding, hooks, started_at)
+        held.push_async_callback(fleet.release)
+        stored: list[HeldBoard] = []
+        for board in config.boards:
+            stored.append(await fleet.hold(config, board))
+            # For those that do not get to run.
+            held.push_async_exit(stored[-1].held)
         # The socket before the first event: a daemon that can't be reached has not started.
-        listener = held.enter_context(open_listener(config.socket, config.access))
+        inherited = service.listener
+        listener = held.enter_context(
+            open_listener(config.socket, config.access) if inherited is None else serve_on(inherited)
+        )
+        registry = Registry(
+            daemon_record(config, started_at),
+            fleet.boards,
+            store,
+            Orphans(config.state_dir, store.files, fleet.boards),
+            trio.CapacityLimiter(_READERS),
+            decoding,
+            ServingRules(config.permissions, config.limits.clients),
+        )
+        parts = _Parts(config, load, service, fleet, hooks, registry, signals, has_terminal)
         # From here on nothing refuses to start: what leaves a nursery is a group of exceptions, which is no message.
         async with trio.open_nursery() as disks:
-            with contextlib.ExitStack() as writers:
-                decoding = make_decoding(config, store)
-                boards = _start_boards(config, stored, store, decoding.jobs, disks, writers)
-                registry = Registry(
-                    daemon_record(config, started_at),
-                    boards,
-                    store,
-                    Orphans(config.state_dir, store.files, boards),
-                    trio.CapacityLimiter(_READERS),
-                    decoding,
-                )
-                await _serve(config, registry, listener, signals)
+            try:
+                boards = [fleet.launch(config, part, disks) for part in stored]
+                await _serve(parts, boards, listener, disks)
+            finally:
+                # Nothing else ends a disk writer: it is not to be forgotten, whatever happens.
+                fleet.close_disks()
 
 
-def _start_boards(
-    config: Config,
-    stored: list[StoredBoard],
-    store: CoredumpStore,
-    decodes: DecodeJobs,
-    disks: trio.Nursery,
-    writers: contextlib.ExitStack,
-) -> dict[str, Board]:
-    """The boards, with their disk writers running in *disks* until *writers* ends."""
-    activity = Activity()
-    boards: dict[str, Board] = {}
-    for part in stored:
-        board = make_board(config, part, store, activity, decodes)
-        # Nothing else ends a disk writer: it is not to be forgotten, whatever happens from here on.
-        writers.callback(board.parts.disk.close)
-        disks.start_soon(board.parts.disk.run)
-        publish_start(board, part)
-        boards[board.name] = board
-    return boards
-
-
-async def _serve(config: Config, registry: Registry, listener: socket.socket, signals: AsyncIterator[int]) -> None:
+async def _serve(parts: _Parts, boards: list[Board], listener: socket.socket, disks: trio.Nursery) -> None:
     """Owns the boards, around them the decodes, and around those the viewers, who see how all of it ends."""
-    boards = list(registry.boards.values())
     first_batches = [board.parts.disk.progress for board in boards]
     async with trio.open_nursery() as clients:
-        clients.start_soon(_serve_clients, listener, registry, config.limits.clients, first_batches)
+        clients.start_soon(_serve_clients, listener, parts.registry, first_batches, parts.service)
         async with trio.open_nursery() as decodes:
             # Around the boards, because a dump that is cut by the stop is one to be decoded, too.
-            decodes.start_soon(registry.decoding.run)
+            decodes.start_soon(parts.registry.decoding.run)
+            decodes.start_soon(parts.hooks.run)
             async with trio.open_nursery() as owners:
                 for board in boards:
-                    owners.start_soon(board.run)
-                owners.start_soon(publish_telemetry, boards)
-                _log.info(
-                    "esperd %s started pid=%d socket=%s boards=%s",
-                    PACKAGE_VERSION,
-                    os.getpid(),
-                    config.socket,
-                    ",".join(registry.boards),
-                )
-                # Without a deadline: a daemon runs until it is told to stop.
-                reason = signal.Signals(await anext(signals)).name
+                    parts.fleet.show(board, owners)
+                reason = await _run_until_stopped(parts, disks, owners)
                 _log.info("esperd stops reason=%s", reason)
+                parts.service.stopping()
                 owners.cancel_scope.cancel()
             decodes.cancel_scope.cancel()
-        for board in boards:
-            board.publisher.stop(DaemonStopping(reason))
+        parts.fleet.stop(reason)
         clients.cancel_scope.cancel()
 
 
+async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nursery) -> str:
+    """Reloads at each SIGHUP; returns the name of the signal that ends it."""
+    config, observers = parts.config, _Observers(parts)
+    reloader = Reloader(
+        config, parts.load, parts.fleet, parts.registry, parts.hooks, parts.service, disks, owners, observers.restart
+    )
+    owners.start_soon(reloader.run)
+    owners.start_soon(observers.run)
+    owners.start_soon(publish_telemetry, parts.fleet.boards)
+    _log.info(
+        "esperd %s started pid=%d socket=%s boards=%s",
+        PACKAGE_VERSION,
+        os.getpid(),
+        config.socket,
+        ",".join(parts.fleet.boards),
+    )
+    # Without a deadline: a daemon runs until it is told to stop.
+    async for number in parts.signals:
+        if number != signal.SIGHUP or (parts.has_terminal and not _has_terminal()):
+            return signal.Signals(number).name
+        reloader.ask()
+    return ""
+
+
+def _has_terminal() -> bool:
+    """Whether a person sees what we log; SIGHUP also says that the terminal was closed, which is to stop."""
+    try:
+        return os.isatty(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+
+
+class _Observers:
+    """What is said of the boards to the service manager; begun anew when boards come or go."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._service = parts.service
+        self._boards = parts.fleet.boards
+        self._scope = trio.CancelScope()
+
+    def restart(self) -> None:
+        """Has them look at the boards that are there now."""
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Observes until cancelled."""
+        service = self._service
+        if service.address is None:
+            return
+        while True:
+            with trio.CancelScope() as self._scope:
+                boards = list(self._boards.values())
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(report_status, service, boards)
+                    if service.watchdog_s is not None:
+                        nursery.start_soon(feed_watchdog, service, boards, service.watchdog_s)
+
+
 async def _serve_clients(
-    listener: socket.socket, registry: Registry, limit: int, first_batches: list[trio.Event]
+    listener: socket.socket,
+    registry: Registry,
+    first_batches: list[trio.Event],
+    service: ServiceManager,
 ) -> None:
     # No position is shown to anybody before it is on disk that this run began: if the daemon is killed, the next start
     # sees that it was, and does not give the same positions again.
     for first_batch in first_batches:
         await first_batch.wait()
+    service.ready()
     async with trio.open_nursery() as nursery, contextlib.aclosing(accept_clients(listener)) as arriving:
         async for client in arriving:
+            limit = registry.rules.most_clients
             if len(nursery.child_tasks) >= limit:
                 refuse_client(client, limit)
             else:

@@ -33,9 +33,23 @@ class EsperdError(Exception):
 
 
 class ConfigurationError(EsperdError):
-    """A flag or a key has a value that is not allowed, or is not known."""
+    """A flag or a key has a value that is not allowed, or is not known.
+
+    Args:
+        message: One sentence, with the place where that is known.
+        hint: What to do.
+        key: The key, with the tables around it; empty for a flag.
+        line: Where it stands in the file, from 1 on.
+    """
 
     exit_code = EXIT_USAGE
+
+    def __init__(
+        self, message: str, hint: str | None = None, *, key: tuple[str | int, ...] = (), line: int | None = None
+    ) -> None:
+        super().__init__(message, hint)
+        self.key = key
+        self.line = line
 
 
 class StartError(EsperdError):

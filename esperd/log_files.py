@@ -16,27 +16,27 @@ _FILE_BYTES: Final = 1024 * 1024
 _FILES_KEPT: Final = 5
 
 
-def log_path(state_dir: Path, name: str) -> Path:
+def log_path(log_dir: Path, name: str) -> Path:
     """Where the log of the daemon whose socket is called *name* is."""
-    return state_dir / "log" / f"{name}.log"
+    return log_dir / f"{name}.log"
 
 
-def fault_log_path(state_dir: Path, name: str) -> Path:
+def fault_log_path(log_dir: Path, name: str) -> Path:
     """Where the interpreter writes the stacks of a native crash."""
-    return state_dir / "log" / f"{name}.fault.log"
+    return log_dir / f"{name}.fault.log"
 
 
-def set_up_logging(state_dir: Path, name: str, level: str, access: Access) -> None:
+def set_up_logging(log_dir: Path, name: str, level: str, access: Access) -> None:
     """Starts logging, and the record of native crashes.
 
     Raises:
         OSError: the log's directory can't be written.
     """
-    make_directory(state_dir / "log", access)
+    make_directory(log_dir, access)
     file = logging.handlers.RotatingFileHandler(
-        log_path(state_dir, name), maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
+        log_path(log_dir, name), maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
     )
     logging.basicConfig(level=level.upper(), format=_FORMAT, handlers=[logging.StreamHandler(), file], force=True)
     # Open for as long as the process lives: it must be there at a moment when nothing can be opened any more.
-    fault_log = fault_log_path(state_dir, name).open("a", encoding="utf-8")
+    fault_log = fault_log_path(log_dir, name).open("a", encoding="utf-8")
     faulthandler.enable(fault_log)

@@ -1,5 +1,6 @@
 """Once a minute each board says how the daemon is doing; the one timer that runs while nothing happens."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import trio
@@ -10,16 +11,16 @@ from esperd.board.board import Board, rss_bytes
 _PERIOD_S: Final = 60.0
 
 
-async def publish_telemetry(boards: list[Board]) -> None:
-    """Publishes until cancelled."""
+async def publish_telemetry(boards: Mapping[str, Board]) -> None:
+    """Publishes until cancelled; *boards* may come and go."""
     started = trio.current_time()
-    before = {board.name: (0, 0) for board in boards}
+    before: dict[str, tuple[int, int]] = {}
     while True:
         await trio.sleep(_PERIOD_S)
         uptime_s = round(trio.current_time() - started, 1)
-        for board in boards:
+        for board in list(boards.values()):
             publisher = board.publisher
-            events, size = before[board.name]
+            events, size = before.get(board.name, (0, 0))
             before[board.name] = publisher.events, publisher.bytes
             publisher.publish(
                 Telemetry(

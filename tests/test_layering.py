@@ -52,6 +52,7 @@ PARTS: Final = {
     "config_command": {"config", "config_values"},
     "config_changes": {"config"},
     "hooks": {"decode", "board"},
+    "config_reference": {"hooks"},
     "log_files": {"storage"},
     "telemetry": {"board"},
     "watchdog": {"board"},

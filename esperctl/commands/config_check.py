@@ -8,7 +8,8 @@ from esperctl.safe_text import safe_text
 
 USAGE = "[FILE]"
 DESCRIPTION = (
-    "Says what is wrong with a configuration file of esperd, without a daemon. Exit code 1 when something is.\n"
+    "Says what is wrong with a configuration file of esperd, without a daemon.\n"
+    "Exit code 1 when something is.\n"
     "Without FILE: yours, else /etc/esperd/esperd.toml, as esperd itself chooses."
 )
 

@@ -9,8 +9,10 @@ from esperctl.tables import table
 
 USAGE = "[FILE]"
 DESCRIPTION = (
-    "Shows every setting that holds with a configuration file of esperd, and where it comes from.\n"
-    "Without FILE: yours, else /etc/esperd/esperd.toml, as esperd itself chooses. The flags of a daemon are not in it."
+    "Shows every setting that holds with a configuration file of esperd,\n"
+    "and where it comes from.\n"
+    "Without FILE: yours, else /etc/esperd/esperd.toml, as esperd itself chooses.\n"
+    "The flags of a daemon are not in it."
 )
 
 _HEADER = ("KEY", "VALUE", "FROM")

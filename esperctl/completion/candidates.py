@@ -113,6 +113,8 @@ def wanted(before: list[str], current: str) -> Wanted:
     place = _Place()
     for word in before:
         place.pass_by(word)
+    if place.only_positionals and place.parser.takes_command:
+        return Wanted(sources=("files",))
     if place.option is not None:
         return _values(place.option, "", place.socket)
     if current.startswith("-") and not place.only_positionals:

@@ -4,6 +4,7 @@ Supervision: whatever goes wrong with the port or in a session is caught here, l
 an event, and followed by another try. It never reaches another board.
 """
 
+import dataclasses
 import errno
 import logging
 import math
@@ -27,11 +28,13 @@ from esper_protocol.events import (
     SessionFailed,
     SessionLost,
     SessionOpened,
+    SessionReleased,
     Tx,
 )
 from esperd.board.captures import Captures
 from esperd.board.heartbeat import Heartbeat
 from esperd.board.lease import WriterLease
+from esperd.board.lending import Lending, Loan
 from esperd.board.panics import PanicWatch
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity, Session
@@ -65,6 +68,18 @@ _RESET_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Closing:
+    """Why we close a port ourselves: for a capture that it cuts, and for people."""
+
+    reason: CaptureEndReason
+    text: str
+
+
+_STOPPING: Final = _Closing("daemon_stopped", "the daemon stops")
+_LENT: Final = _Closing("port_released", "the port is lent")
+
+
+@dataclass(frozen=True, slots=True)
 class BoardParts:
     """What a board is made of; the daemon makes and owns them."""
 
@@ -90,12 +105,15 @@ class Board:
         self.name = parts.name
         self.publisher = parts.publisher
         self.lease = WriterLease(parts.publisher)
+        self.lending = Lending(parts.name)
         self.captures = Captures(parts.publisher, parts.store, parts.disk, self._end_capture, parts.decodes)
         self._session: Session | None = None
         self._next_coredump = parts.next_coredump
         self._write_lock = trio.Lock()
         self._lines_lock = trio.Lock()
-        self._lost_at: float | None = None
+        self._away: tuple[float, GapReason] | None = None
+        self._owning = trio.CancelScope()
+        self._closing = _STOPPING
         self._last_error = ""
         self._heartbeat = Heartbeat()
         self._pausing = trio.CancelScope()
@@ -109,6 +127,27 @@ class Board:
 
     async def run(self) -> None:
         """Owns the port until cancelled; then closes it in order."""
+        while True:
+            with trio.CancelScope() as self._owning:
+                await self._own_port()
+            # Only `reconfigure` ends it otherwise.
+            self._closing = _STOPPING
+
+    def reconfigure(self, endpoint: Endpoint, baud: int, core_limits: CoreLimits) -> None:
+        """Takes other settings; the port is opened anew if it is another one, or another baud rate."""
+        is_other_port = (endpoint, baud) != (self.parts.endpoint, self.parts.baud)
+        self.parts = dataclasses.replace(self.parts, endpoint=endpoint, baud=baud, core_limits=core_limits)
+        if self._session is not None:
+            self._session.pipeline.set_limits(core_limits)
+        if is_other_port:
+            self.explain_closing("its settings were changed")
+            self._owning.cancel()
+
+    def explain_closing(self, reason: str) -> None:
+        """Says why the port is going to be closed, while the daemon goes on."""
+        self._closing = _Closing("port_released", reason)
+
+    async def _own_port(self) -> None:
         retry_s = _FIRST_RETRY_S
         while True:
             try:
@@ -142,29 +181,45 @@ class Board:
     async def _own_device(self, device: OpenableEndpoint) -> None:
         retry_s = _FIRST_RETRY_S
         while True:
+            await self._wait_for_return()
             wait_s, opened_at = retry_s, math.inf
             try:
-                async with open_port(device, baud=self.parts.baud) as port:
-                    opened_at = trio.current_time()
-                    self._last_error = ""
-                    await self._run_session(port)
+                with self.lending.use():
+                    async with open_port(device, baud=self.parts.baud) as port:
+                        opened_at = trio.current_time()
+                        self._last_error = ""
+                        await self._run_session(port)
             except PortError as error:
                 wait_s = _BUSY_RETRY_S if isinstance(error, PortBusy) else retry_s
                 self._note_port_error(error, wait_s)
+            if self.lending.loan is not None:
+                retry_s = _FIRST_RETRY_S
+                continue
             # A port that hangs up as soon as it is opened is as absent as one that can't be opened.
             was_good = trio.current_time() - opened_at > _LONGEST_RETRY_S
             await self._pause(_FIRST_RETRY_S if was_good else wait_s)
             retry_s = _FIRST_RETRY_S if was_good else min(retry_s * 2, _LONGEST_RETRY_S)
+
+    async def _wait_for_return(self) -> None:
+        """Waits while the port is lent; whoever calls has it not open."""
+        while (loan := self.lending.loan) is not None:
+            self._heartbeat.beat()
+            if not loan.closed.is_set():
+                loan.closed.set()
+                self.publisher.publish(SessionReleased(loan.port, loan.who, loan.command))
+                _log.info("port lent board=%s port=%s who=%s command=%r", self.name, loan.port, loan.who, loan.command)
+            # Without a deadline: who has it sets one, and a connection ends with its process.
+            with trio.CancelScope() as self._pausing:
+                await loan.returned.wait()
 
     async def _run_session(self, port: Port) -> None:
         parts, publisher = self.parts, self.publisher
         publisher.generation += 1
         pipeline = Pipeline(self.name, parts.core_limits, self._next_coredump)
         publisher.publish(SessionOpened(port.path, parts.baud))
-        if self._lost_at is not None:
-            away_s = trio.current_time() - self._lost_at
-            publisher.publish(Gap("unplugged", f"the port was away for {away_s:.1f} s"))
-            self._lost_at = None
+        if self._away is not None:
+            (since, why), self._away = self._away, None
+            publisher.publish(Gap(why, f"the port was away for {trio.current_time() - since:.1f} s"))
         self._session = session = Session(
             port,
             pipeline,
@@ -176,6 +231,7 @@ class Board:
             self._write_answer,
             self._heartbeat,
         )
+        self.lending.note_tried()
         _log.info("session opened board=%s generation=%d port=%s", self.name, publisher.generation, port.path)
         try:
             await session.run()
@@ -193,15 +249,18 @@ class Board:
 
     def _lose_session(self, port: Port, error: str) -> None:
         self._end_session("port_lost")
-        self._lost_at = trio.current_time()
+        self._away = trio.current_time(), "unplugged"
         self._last_error = error
         self.publisher.publish(SessionLost(port.path, error))
         _log.warning("session lost board=%s port=%s error=%s %s", self.name, port.path, error, self.describe_running())
 
     async def _close_session(self, port: Port) -> None:
-        self._end_session("daemon_stopped")
+        is_lent = self.lending.loan is not None
+        self._end_session((_LENT if is_lent else self._closing).reason)
+        self._away = trio.current_time(), "released"
         self.captures.save_again()
-        self.publisher.publish(SessionClosed(port.path, "the daemon stops"))
+        if not is_lent:
+            self.publisher.publish(SessionClosed(port.path, self._closing.text))
         # A port that is closed in the middle of a reset would hold the board in it. A reset is short.
         with trio.CancelScope(shield=True):
             async with self._lines_lock:
@@ -214,6 +273,7 @@ class Board:
             self._next_coredump = session.pipeline.next_coredump
 
     def _note_port_error(self, error: PortError, retry_s: float) -> None:
+        self.lending.note_tried()
         if str(error) != self._last_error:
             self._last_error = str(error)
             self.publisher.publish(SessionFailed(error.path, str(error), retry_s))
@@ -305,6 +365,22 @@ class Board:
             await port.send_break(duration_s)
         self.publisher.publish(BreakSent(who, duration_s))
 
+    async def lend(self, client: int, who: str, command: str, *, force: bool) -> str:
+        """Closes the port for a client, which has it until it gives it back; returns the device or the URL.
+
+        Raises:
+            CommandError: busy, absent, timed_out; capturing unless *force*.
+        """
+        port = self._open_port()
+        if self.capture_id is not None and not force:
+            raise CommandError(
+                "capturing",
+                f"{self.name}: core dump {self.capture_id} is arriving, and would be cut",
+                "wait for its end, or cut it with --force",
+            )
+        await self.lending.lend(Loan(port.path, client, who, command))
+        return port.path
+
     def abort_capture(self, who: str) -> None:
         """Ends the capture that is under way.
 
@@ -343,6 +419,7 @@ class Board:
             )
 
     def _open_port(self) -> Port:
+        self.lending.check_not_lent()
         if self._session is None:
             detail = self.publisher.summary.state_detail
             raise CommandError(

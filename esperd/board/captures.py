@@ -56,6 +56,8 @@ class Captures:
         decodes.attach(publisher.board, BoardLink(publisher.publish, disk.submit, self.save))
         self._unsaved: set[str] = set()
         self._stored: dict[str, _Stored] = {}
+        # Dumps that the disk writer had no room for a part of: what comes after it would be behind a hole.
+        self._cut: set[str] = set()
 
     def apply(self, effect: CaptureOpened | CapturedBytes | CaptureEnding) -> None:
         """Carries out one effect."""
@@ -63,11 +65,7 @@ class Captures:
             case CaptureOpened():
                 self._open(effect)
             case CapturedBytes():
-                before = self._count(effect)
-                append = functools.partial(
-                    self._store.files.append, effect.id, effect.text, effect.decoded, effect.rejected
-                )
-                self._disk.submit(append, functools.partial(self._on_write_error, effect.id, before))
+                self._append(effect)
             case CaptureEnding():
                 self._finish(effect)
 
@@ -104,6 +102,8 @@ class Captures:
     def remove(self, coredump_id: str) -> None:
         """Removes a dump, record and files; a decode of it ends."""
         self._store.forget(coredump_id)
+        self._stored.pop(coredump_id, None)
+        self._cut.discard(coredump_id)
         self._decodes.cancel(coredump_id, "the core dump was removed")
         remove = functools.partial(self._store.files.remove, coredump_id)
         self._disk.submit(remove, functools.partial(self._on_record_error, coredump_id))
@@ -127,7 +127,21 @@ class Captures:
         )
         self._store.add(record)
         create = functools.partial(self._store.files.create, opened.id, msgspec.json.encode(record), opened.context)
-        self._disk.submit(create, functools.partial(self._on_write_error, opened.id, _Stored()))
+        self._submit(opened.id, create, _Stored(), len(opened.context))
+
+    def _append(self, captured: CapturedBytes) -> None:
+        before = self._count(captured)
+        if captured.id in self._cut:
+            return
+        append = functools.partial(
+            self._store.files.append, captured.id, captured.text, captured.decoded, captured.rejected
+        )
+        self._submit(captured.id, append, before, len(captured.text) + len(captured.decoded) + len(captured.rejected))
+
+    def _submit(self, coredump_id: str, run: Callable[[], None], before: _Stored, data_bytes: int) -> None:
+        on_error = functools.partial(self._on_write_error, coredump_id, before)
+        if not self._disk.submit(run, on_error, data_bytes=data_bytes):
+            self._cut.add(coredump_id)
 
     def _count(self, captured: CapturedBytes) -> _Stored:
         """Keeps the record in memory true while the dump arrives, on disk it is written at the end; gives what was."""
@@ -164,7 +178,9 @@ class Captures:
 
     def _queue_decode(self, coredump_id: str) -> None:
         record = self._store.get(coredump_id)
-        if record is not None and record.decode.state == "queued":
+        # The disk may be done only when the board is gone; the next start queues it.
+        is_wanted = record is not None and self._decodes.is_attached(record.board)
+        if record is not None and is_wanted and record.decode.state == "queued":
             self._decodes.queue(record)
 
     def _on_finish_error(self, coredump_id: str, error: OSError) -> None:
@@ -182,7 +198,10 @@ class Captures:
 
     def _on_write_error(self, coredump_id: str, stored: _Stored, error: OSError) -> None:
         record = self._store.get(coredump_id)
-        if record is None or coredump_id in self._stored:
+        known = self._stored.get(coredump_id)
+        if known is not None and stored.raw_bytes < known.raw_bytes:
+            self._note_less(record, coredump_id, stored)
+        if record is None or known is not None:
             return
         board = self._publisher.board
         _log.error("core dump not written board=%s coredump=%s error=%s", board, coredump_id, error)
@@ -201,6 +220,14 @@ class Captures:
         self.save(record)
         what = f"core dump {coredump_id} is not whole on disk: {error.strerror}"
         self._publisher.publish(Failure("capture", what, f"{stored.raw_bytes} bytes of its text are stored", None))
+
+    def _note_less(self, record: CoredumpRecord | None, coredump_id: str, stored: _Stored) -> None:
+        """A part had no room, and then one before it, that waited for the disk, was refused."""
+        self._stored[coredump_id] = stored
+        if record is not None and record.capture == "partial":
+            record.raw_bytes, record.raw_lines = stored.raw_bytes, stored.raw_lines
+            record.decoded_bytes = stored.decoded_bytes
+            self.save(record)
 
     def _on_record_error(self, coredump_id: str, error: OSError) -> None:
         _log.error("record not written board=%s coredump=%s error=%s", self._publisher.board, coredump_id, error)

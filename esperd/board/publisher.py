@@ -3,7 +3,6 @@
 Nothing here waits. The order is fixed: what a viewer sees has its place in memory already, and is on its way to disk.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -50,10 +49,15 @@ def _ignore_change() -> None:
     """Nobody watches."""
 
 
+def _ignore_event(event: Event) -> None:
+    """Nobody watches."""
+
+
 class Publisher:
     """Owns the numbers of one board: positions, generation, boot.
 
-    ``on_change`` is called with each event but lines, which must neither wait nor raise.
+    ``on_change`` is called with each event but lines, and so is ``on_event``, which gets it. They must neither wait nor
+    raise.
 
     Args:
         board: Its name.
@@ -70,7 +74,8 @@ class Publisher:
         self.boot = boot
         self.summary = BoardSummary()
         self.followers: tuple[Follower, ...] = ()
-        self.on_change: Callable[[], None] = _ignore_change
+        self.on_change = _ignore_change
+        self.on_event = _ignore_event
         self.events = 0
         self.bytes = 0
         self._disk = disk
@@ -113,6 +118,7 @@ class Publisher:
         else:
             self.summary.fold(event)
             self.on_change()
+            self.on_event(event)
             if isinstance(body, _URGENT):
                 self._disk.hurry()
         return seq

@@ -42,7 +42,8 @@ class BoardSummary:
             case SessionFailed() | SessionLost():
                 self.state, self.state_detail = "absent", body.error
             case SessionReleased():
-                self.state, self.state_detail = "released", f"lent to {body.who}"
+                command = f": {body.command}" if body.command else ""
+                self.state, self.state_detail = "released", f"lent to {body.who}{command}"
             case SessionClosed():
                 self.state, self.state_detail = "absent", body.reason
             case Boot():

@@ -22,7 +22,7 @@ class LineAssembler:
     """Cuts a byte stream after each newline, and after ``line_bytes`` where no newline comes."""
 
     def __init__(self, line_bytes: int) -> None:
-        self._line_bytes = line_bytes
+        self.line_bytes = line_bytes
         self._parts: list[bytes] = []
         self._pending_bytes = 0
 
@@ -34,7 +34,7 @@ class LineAssembler:
     def receive_data(self, data: bytes) -> list[Block]:
         """Returns the lines that *data* completes; usually none or one block."""
         newline = data.rfind(b"\n") + 1
-        if self._pending_bytes + len(data) <= self._line_bytes:
+        if self._pending_bytes + len(data) <= self.line_bytes:
             # No line can be too long yet: the way nearly every read takes.
             if not newline:
                 self._keep(data)
@@ -69,7 +69,7 @@ class LineAssembler:
         line_start = 0
         count = 0
         while True:
-            newline = data.find(b"\n", line_start, line_start + self._line_bytes)
+            newline = data.find(b"\n", line_start, line_start + self.line_bytes)
             if newline >= 0:
                 line_start = newline + 1
                 count += 1
@@ -77,9 +77,9 @@ class LineAssembler:
             if count:
                 blocks.append(Block(data[start:line_start], count, "newline"))
                 start, count = line_start, 0
-            if len(data) - line_start <= self._line_bytes:
+            if len(data) - line_start <= self.line_bytes:
                 break
-            line_start += self._line_bytes
+            line_start += self.line_bytes
             blocks.append(Block(data[start:line_start], 1, "split"))
             start = line_start
         self._keep(data[start:])

@@ -89,6 +89,11 @@ class Pipeline:
         self._seq = 0
         self._found: list[Output] = []
 
+    def set_limits(self, limits: CoreLimits) -> None:
+        """Takes other limits; a dump that is arriving keeps the ones that it began with."""
+        self._limits = limits
+        self._assembler.line_bytes = limits.line_bytes
+
     # What the caller may ask --------------------------------------------------------------------------
 
     @property

@@ -56,12 +56,16 @@ class DecoderProcess:
         memory_bytes: int,
         limiter: trio.CapacityLimiter,
     ) -> None:
-        self._command = command
-        self._gdb = {str(machine): path for machine, path in gdb.items()}
         self._elfs = elfs
-        self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._limiter = limiter
+        self.configure(command, gdb, timeout_s)
+
+    def configure(self, command: tuple[str, ...], gdb: Mapping[Machine, str], timeout_s: float) -> None:
+        """Takes other settings, for the decodes that begin from now on."""
+        self._command = command
+        self._gdb = {str(machine): path for machine, path in gdb.items()}
+        self._timeout_s = timeout_s
 
     def backend_name(self, options: DecodeOptions) -> str:
         """What is going to decode, as events name it."""

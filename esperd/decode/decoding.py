@@ -35,7 +35,8 @@ class Decoding:
         self.panics = panics
         self.elfs = elfs
         self.limiter = limiter
-        self._watch = ElfWatch(elfs, elf_paths, self.elf_added, limiter)
+        self._elf_paths = elf_paths
+        self._watching = trio.CancelScope()
 
     async def run(self) -> None:
         """Works until cancelled; then no process is left."""
@@ -45,9 +46,22 @@ class Decoding:
             # Without a store the jobs say what they lack; the boards have nothing to do with it.
             _log.error("ELF store not usable directory=%s error=%s", self.elfs.directory, error)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch.run)
+            nursery.start_soon(self._watch)
             nursery.start_soon(self.jobs.run)
             nursery.start_soon(self.panics.run)
+
+    def set_elf_paths(self, paths: tuple[Path, ...]) -> None:
+        """Looks into other folders from now on; what was taken from the former ones stays."""
+        if paths != self._elf_paths:
+            self._elf_paths = paths
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            with trio.CancelScope() as self._watching:
+                await ElfWatch(self.elfs, self._elf_paths, self.elf_added, self.limiter).run()
+                # All has been looked at; without a deadline, until there are other paths.
+                await trio.sleep_forever()
 
     def elf_added(self, elf: ElfRecord) -> list[str]:
         """Queues all that an ELF file may be for; returns the ids of the core dumps among it."""

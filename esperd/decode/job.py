@@ -36,7 +36,7 @@ class BoardLink:
     """What jobs need of the board that a dump is of."""
 
     publish: Callable[[Body], object]
-    submit: Callable[[Callable[[], None], Callable[[OSError], None], Callable[[], None]], None]
+    submit: Callable[[Callable[[], None], Callable[[OSError], None], Callable[[], None]], object]
     save: Callable[[CoredumpRecord], None]
 
 

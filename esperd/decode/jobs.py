@@ -63,6 +63,12 @@ class DecodeJobs:
         self._elfs_added = 0
         self._idle = trio.lowlevel.ParkingLot()
         self._is_stopped = False
+        self._ended = trio.lowlevel.ParkingLot()
+
+    @property
+    def process(self) -> DecoderProcess:
+        """What decodes."""
+        return self._process
 
     def attach(self, board: str, link: BoardLink) -> None:
         """Makes a board known; its dumps can be queued from now on. What a run before left is noted."""
@@ -72,6 +78,19 @@ class DecodeJobs:
             for record in self._store.records(board)
             if record.capture != "capturing" and record.decoded_bytes and record.decode.state in _UNFINISHED
         ]
+
+    def is_attached(self, board: str) -> bool:
+        """Whether dumps of a board can be queued."""
+        return board in self._links
+
+    async def detach(self, board: str) -> None:
+        """The reverse: its jobs are stopped as by a stop of the daemon, and are over when this returns."""
+        for record in self._store.records(board):
+            self.cancel(record.id, STOPPED)
+        link = self._links.pop(board)
+        while any(job.link is link for job in self._running.values()):
+            # Without a deadline of its own: what runs is killed within half a second.
+            await self._ended.park()
 
     @property
     def running(self) -> int:
@@ -136,7 +155,7 @@ class DecodeJobs:
         """Works until cancelled, first on what the run before left."""
         try:
             await trio.to_thread.run_sync(self._clean_up, limiter=self._limiter)
-            await self._queue_unfinished()
+            await self.queue_unfinished()
             async with trio.open_nursery() as nursery:
                 for _ in range(self._at_once):
                     nursery.start_soon(self._work)
@@ -145,8 +164,10 @@ class DecodeJobs:
             for coredump_id in list(self._waiting):
                 self.cancel(coredump_id, STOPPED)
 
-    async def _queue_unfinished(self) -> None:
-        for coredump_id in self._unfinished:
+    async def queue_unfinished(self) -> None:
+        """Queues what a run before left of the boards that were attached since the last call."""
+        unfinished, self._unfinished = self._unfinished, []
+        for coredump_id in unfinished:
             record = self._store.get(coredump_id)
             # Somebody may have asked for it meanwhile, or removed it.
             if record is not None and coredump_id not in self._waiting and record.decode.state in _UNFINISHED:
@@ -240,6 +261,7 @@ class DecodeJobs:
         state, error = ("cancelled", job.cancel_reason) if outcome is None else (outcome.state, outcome.error or "")
         _log.info("decode ended coredump=%s job=%d state=%s error=%s", job.coredump_id, job.number, state, error)
         job.link.publish(end_event(job, outcome, report_path))
+        self._ended.unpark_all()
         if record is not None and state in _WAITING_FOR_ELF and job.elfs_seen != self._elfs_added:
             # The one that it lacks may have come after it had looked.
             self.queue(record)

@@ -64,7 +64,7 @@ class PanicJobs:
         self._elfs = elfs
         self._command = command
         self._at_once = at_once
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._limiter = limiter
         self._numbers = numbers
@@ -169,7 +169,7 @@ class PanicJobs:
                 await trio.lowlevel.checkpoint()
                 return PanicOutcome("done", report=report)
             elfs = await trio.to_thread.run_sync(self._elfs.known, limiter=self._limiter)
-            answer = await symbolizer.ask(source.request(job.number, stack, elfs), self._timeout_s)
+            answer = await symbolizer.ask(source.request(job.number, stack, elfs), self.timeout_s)
             if isinstance(answer, PanicAnswer) and answer.elf_path is not None:
                 used = Path(answer.elf_path)
                 await trio.to_thread.run_sync(self._elfs.note_use, used, limiter=self._limiter)
@@ -193,7 +193,7 @@ class PanicJobs:
     def _end(self, job: PanicJob, outcome: PanicOutcome | None) -> None:
         """The one place that a job ends at; without an outcome it was cancelled by the stop."""
         source = job.source
-        source.publish(end_event(job, outcome, self._timeout_s))
+        source.publish(end_event(job, outcome, self.timeout_s))
         if outcome is None or outcome.state not in ("no_elf", "ambiguous_elf"):
             return
         if any(source.may_be_of(sha256) for sha256 in self._elfs_added[job.elfs_seen :]):

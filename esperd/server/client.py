@@ -17,9 +17,10 @@ from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board
 from esperd.errors import CommandError, innermost
 from esperd.server.output import Output
-from esperd.server.peer import describe_peer
+from esperd.server.peer import peer_of
 from esperd.server.registry import Registry
 from esperd.server.requests import answer_request
+from esperd.server.rights import may
 from esperd.server.subscription import Subscription
 from esperd.storage.journal_search import seq_at_time, seq_of_last_lines
 
@@ -41,30 +42,49 @@ class ClientSession:
     def __init__(self, client_socket: socket.socket, registry: Registry) -> None:
         self.id = next(_ids)
         self.registry = registry
-        self.who = describe_peer(client_socket)
+        self.peer = peer_of(client_socket)
+        self.who = self.peer.text
         self._socket = client_socket
         self._connection = ServerConnection(SOFTWARE)
         self._output = Output(client_socket)
         self._subscriptions: dict[str, Subscription] = {}
         self._to_activate: Subscription | None = None
         self.upload: Upload | None = None
+        self._scope = trio.CancelScope()
 
     async def run(self) -> None:
         """Serves until the client goes, breaks the protocol, or the daemon stops. Raises nothing but Cancelled."""
         reason = "the daemon stops"
+        self.registry.sessions.add(self)
         try:
-            reason = await self._serve()
+            with self._scope:
+                reason = await self._serve()
+            if self._scope.cancelled_caught:
+                reason = "it may not view any more"
         except Exception as error:  # noqa: BLE001 - the supervision point of a client: it must not end the daemon
             reason = f"esperd failed: {innermost(error)}"
             self._note_unexpected(error)
         finally:
+            self.registry.sessions.discard(self)
             for subscription in list(self._subscriptions.values()):
                 self.unsubscribe(subscription.board, reason)
             for board in self.registry.boards.values():
                 board.lease.release(self.id)
+                board.lending.take_back(self.id)
             self._socket.close()
             with trio.CancelScope(shield=True):
                 await self.drop_upload()
+
+    def check_rights(self) -> None:
+        """Takes what it may not have any more, after the permissions have changed."""
+        permissions = self.registry.rules.permissions
+        if not may(permissions, self.peer, "view"):
+            self._refuse("permission", f"{self.who} may not view boards any more")
+            self._scope.cancel()
+        elif not may(permissions, self.peer, "write"):
+            for board in self.registry.boards.values():
+                board.lease.release(self.id)
+                board.lending.take_back(self.id)
 
     async def drop_upload(self) -> None:
         """Forgets the ELF file that the client is sending, if there is one."""
@@ -99,6 +119,12 @@ class ClientSession:
         if handshake.cancelled_caught:
             self._refuse("timed_out", f"no handshake within {_HANDSHAKE_TIMEOUT_S:g} s")
             return "no handshake"
+        permissions = self.registry.rules.permissions
+        if not may(permissions, self.peer, "view"):
+            # At once, and not request by request: it is not to hold one of a limited number of places.
+            self._refuse("permission", f"{self.who} may not view boards; {permissions.who_may('view')} may")
+            _log.warning("client refused who=%s right=view", self.who)
+            return "it may not view"
         # Without a deadline: a viewer asks for nothing for days.
         while await self._receive_once():
             pass
@@ -155,7 +181,9 @@ class ClientSession:
         cursor = await self._start_of(board, request, board.publisher.next_seq if end is None else end)
         if end is not None:
             cursor = min(cursor, end)
-        if request.interactive and board.lease.holder is None:
+        # Whoever may not write views.
+        wants_to_write = request.interactive and may(self.registry.rules.permissions, self.peer, "write")
+        if wants_to_write and board.lease.holder is None:
             board.lease.take(self.id, self.who, steal=False)
         subscription = Subscription(board, self._output, cursor, end, readers=self.registry.readers)
         self._subscriptions[board.name] = self._to_activate = subscription

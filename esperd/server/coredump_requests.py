@@ -1,5 +1,6 @@
 """What clients can ask about stored core dumps: those of this daemon's boards, and those that nobody owns."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,8 @@ from esperd.storage.coredumps import age, over_limit
 
 if TYPE_CHECKING:
     from esperd.server.client import ClientSession
+
+_log: Final = logging.getLogger(__name__)
 
 # Part of a file in one answer: well under the limit of a message.
 _FILE_PART_BYTES: Final = 256 * 1024
@@ -125,7 +128,7 @@ async def _remove_coredump(client: "ClientSession", request: messages.RemoveCore
     registry = client.registry
     record, _ = await registry.coredump(request.id)
     _check_removable(record, request)
-    if not await _remove(registry, record):
+    if not await _remove(client, record):
         raise unknown_coredump(request.id)
     return messages.Done()
 
@@ -146,14 +149,17 @@ async def _prune_coredumps(client: "ClientSession", request: messages.PruneCored
     for board in sorted({record.board for record in records}):
         mine = [record for record in records if record.board == board]
         chosen = over_limit(mine, registry.store.limits, request.keep)
-        removed += [record.id for record in chosen if await _remove(registry, record)]
+        removed += [record.id for record in chosen if await _remove(client, record)]
     return messages.Removed(removed)
 
 
-async def _remove(registry: Registry, record: CoredumpRecord) -> bool:
+async def _remove(client: "ClientSession", record: CoredumpRecord) -> bool:
     """Deletes a dump; False when it is gone, or its board belongs to somebody now."""
+    registry = client.registry
+    _log.info("core dump removed coredump=%s who=%s", record.id, client.who)
     if board := registry.boards.get(record.board):
         board.captures.remove(record.id)
+        board.add_note(f"deleted core dump {record.id}", client.who)
         return True
     return await trio.to_thread.run_sync(registry.orphans.remove, record.id, limiter=registry.readers)
 

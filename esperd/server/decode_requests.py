@@ -1,5 +1,6 @@
 """What clients can ask about decoding: decode a stored dump anew, and the ELF store."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,8 @@ from esperd.server.handlers import bind
 
 if TYPE_CHECKING:
     from esperd.server.client import ClientSession
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def _decode_coredump(client: "ClientSession", request: messages.DecodeCoredump) -> Result:
@@ -107,6 +110,7 @@ async def _remove_elf(client: "ClientSession", request: messages.RemoveElf) -> R
     decoding = client.registry.decoding
     record = await trio.to_thread.run_sync(decoding.elfs.find, request.sha256, limiter=decoding.limiter)
     await trio.to_thread.run_sync(decoding.elfs.remove, record.sha256, limiter=decoding.limiter)
+    _log.info("ELF file removed sha256=%s who=%s", record.sha256, client.who)
     return messages.ElfStored(record)
 
 

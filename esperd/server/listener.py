@@ -3,13 +3,14 @@
 import os
 import socket
 from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 import trio
 
 from esperd.errors import StartError
+from esperd.private_paths import check_owner
 from esperd.storage.files import Access, make_directory
 
 _BACKLOG: Final = 64
@@ -38,8 +39,9 @@ def open_listener(path: Path, access: Access) -> Generator[socket.socket]:
             raise StartError(
                 f"can't make the socket {path}: there is no directory {path.parent.parent}", "make it first"
             )
+        check_owner(path.parent, "--socket")
         try:
-            make_directory(path.parent, access)
+            _make_directory(path.parent, access)
             _remove_stale(path)
             _bind(listener, path)
         except OSError as error:
@@ -55,6 +57,22 @@ def open_listener(path: Path, access: Access) -> Generator[socket.socket]:
                 path.unlink()
 
 
+@contextmanager
+def serve_on(inherited: socket.socket) -> Generator[socket.socket]:
+    """A listening socket that the service manager made: it also removes it, and decides who may connect."""
+    with closing(inherited):
+        inherited.setblocking(False)
+        yield inherited
+
+
+def _make_directory(path: Path, access: Access) -> None:
+    is_new = not path.is_dir()
+    make_directory(path, access)
+    if is_new and access.socket_mode & 0o006:
+        # Whoever may connect has to get there; what is kept is in other folders.
+        path.chmod(access.directory_mode | 0o011)
+
+
 def _bind(listener: socket.socket, path: Path) -> None:
     # Made without any permission, so that nobody connects before the mode is right.
     before = os.umask(0o777)
@@ -68,7 +86,7 @@ def _give_access(path: Path, access: Access) -> None:
     try:
         if access.group is not None:
             os.chown(path, -1, access.group)
-        path.chmod(0o600 if access.group is None else 0o660)
+        path.chmod(access.socket_mode)
     except OSError as error:
         raise _start_error(path, error) from error
 

@@ -1,6 +1,7 @@
 """What this daemon has, and how a request names it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -8,13 +9,25 @@ from esper_protocol.records import CoredumpRecord, DaemonRecord
 from esperd.board.board import Board
 from esperd.decode.decoding import Decoding
 from esperd.errors import CommandError
+from esperd.permissions import Permissions
 from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.orphans import Orphans
+
+if TYPE_CHECKING:
+    from esperd.server.client import ClientSession
+
+
+@dataclass(slots=True)
+class ServingRules:
+    """What of the configuration clients are served by; a reload replaces it."""
+
+    permissions: Permissions = field(default_factory=Permissions)
+    most_clients: int = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Its boards and core dumps; ``readers`` limits how many clients read from disk at one time."""
+    """Its boards and core dumps, and who asks; ``readers`` limits how many clients read from disk at one time."""
 
     daemon: DaemonRecord
     boards: dict[str, Board]
@@ -22,6 +35,8 @@ class Registry:
     orphans: Orphans
     readers: trio.CapacityLimiter
     decoding: Decoding
+    rules: ServingRules = field(default_factory=ServingRules)
+    sessions: set["ClientSession"] = field(default_factory=set["ClientSession"])
 
     def board(self, name: str) -> Board:
         """The board of this name.

@@ -1,6 +1,7 @@
 """What clients can ask: one handler for each kind of request, and one table.
 
-Core dumps are in ``coredump_requests``, their decoding and ELF files in ``decode_requests``.
+Core dumps are in ``coredump_requests``, their decoding and ELF files in ``decode_requests``, loans of a port in
+``lending_requests``.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,9 @@ from esperd.errors import CommandError
 from esperd.server.coredump_requests import COREDUMP_HANDLERS
 from esperd.server.decode_requests import DECODE_HANDLERS
 from esperd.server.handlers import bind
+from esperd.server.lending_requests import LENDING_HANDLERS
 from esperd.server.records import board_record
+from esperd.server.rights import check_right
 
 if TYPE_CHECKING:
     from esperd.server.client import ClientSession
@@ -84,6 +87,7 @@ _HANDLERS: Final = dict(
         bind(messages.Break, _break),
         bind(messages.AddNote, _add_note),
         bind(messages.AbortCapture, _abort_capture),
+        *LENDING_HANDLERS,
         *COREDUMP_HANDLERS,
         *DECODE_HANDLERS,
     ]
@@ -94,8 +98,9 @@ async def answer_request(client: "ClientSession", body: RequestBody) -> Result:
     """Does what was asked.
 
     Raises:
-        CommandError: it can't be done; its code and text go to the client.
+        CommandError: it can't be done, or not by this client; its code and text go to the client.
     """
+    check_right(client.registry.rules.permissions, client.peer, body)
     handler = _HANDLERS.get(type(body))
     if handler is None:
         raise CommandError("unsupported", f"this daemon does not know the request {body.__struct_config__.tag}")

@@ -37,24 +37,41 @@ class CoredumpStore:
         self._records: dict[str, CoredumpRecord] = {}
 
     def open(self, boards: list[str], ended_at: str) -> dict[str, StoreRecovery]:
-        """Reads the records of *boards*, which this daemon owns, and repairs what a run left unfinished.
+        """Takes the records of *boards*, which this daemon owns; see ``read``."""
+        found = {board: self.read(board, ended_at) for board in boards}
+        for records, _ in found.values():
+            self.take(records)
+        return {board: repaired for board, (_, repaired) in found.items()}
+
+    def read(self, board: str, ended_at: str) -> tuple[list[CoredumpRecord], StoreRecovery]:
+        """Reads the records of a board, and repairs what a run left unfinished. Memory stays as it is: see ``take``.
 
         Raises:
             OSError: the directory can't be read or made.
         """
         make_directory(self.files.directory, self._access)
-        repaired = {board: StoreRecovery() for board in boards}
+        records, repaired = list[CoredumpRecord](), StoreRecovery()
         for folder in self.files.folders():
             known = split_id(folder.name.removesuffix(REMOVED_SUFFIX))
-            if known is None or known[0] not in repaired:
+            if known is None or known[0] != board:
                 continue
             if folder.name.endswith(REMOVED_SUFFIX) or not _has_content(folder):
                 # The removal, or the making of it, was cut short; nothing of the dump is here.
                 self.files.note_number(f"{known[0]}-{known[1]}")
                 shutil.rmtree(folder, ignore_errors=True)
             else:
-                self.add(repair(self.files, folder, repaired[known[0]], ended_at))
-        return repaired
+                records.append(repair(self.files, folder, repaired, ended_at))
+        return records, repaired
+
+    def take(self, records: list[CoredumpRecord]) -> None:
+        """Takes what ``read`` gave."""
+        for record in records:
+            self.add(record)
+
+    def leave(self, board: str) -> None:
+        """Forgets the records of a board that this daemon does not run any more."""
+        for record in self.records(board):
+            self.forget(record.id)
 
     def records(self, board: str | None = None) -> list[CoredumpRecord]:
         """The records of one board, or of all, oldest first."""

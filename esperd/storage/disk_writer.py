@@ -2,7 +2,8 @@
 
 Whoever has something to keep leaves it here and goes on at once: reading the port never waits for a disk. What was left
 is written within FLUSH_S, and synced within a second, or at once after ``hurry``. When the disk refuses, events wait in
-memory up to a limit and are tried again; what is over the limit is dropped, counted and reported.
+memory up to a limit and are tried again; what is over the limit is dropped, counted and reported. A disk may also not
+answer at all: then file operations wait up to the same limit, and what is over it is refused.
 """
 
 import errno
@@ -26,6 +27,8 @@ SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
 # A batch fits into the smallest allowed segment, and keeps the thread busy for milliseconds at most.
 BATCH_BYTES: Final = 512 * 1024
+# What a file operation holds beside the data that it names: a record as JSON, at most.
+_OPERATION_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class _FileOperation:
     run: Callable[[], None]
     on_error: Callable[[OSError], None]
     on_done: Callable[[], None] | None
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class DiskWriter:
 
     Args:
         journal: Open; this task closes it.
-        max_pending_bytes: What may wait for a disk that refuses.
+        max_pending_bytes: What may wait for a disk that refuses: of events, and as much of file operations.
     """
 
     def __init__(self, journal: Journal, max_pending_bytes: int) -> None:
@@ -82,6 +86,10 @@ class DiskWriter:
         self._pending_bytes = 0
         self._in_flight: list[Entry] = []
         self._operations: deque[_FileOperation] = deque()
+        self._operation_bytes = 0
+        self._refused: deque[_FileOperation] = deque()
+        self._refusal = trio.Event()
+        self._was_full = False
         self._wakeup = trio.Event()
         # Set when nothing is gained by waiting for more to write.
         self._enough = trio.Event()
@@ -110,16 +118,42 @@ class DiskWriter:
         run: Callable[[], None],
         on_error: Callable[[OSError], None],
         on_done: Callable[[], None] | None = None,
-    ) -> None:
-        """Leaves a file operation; operations run in order. Then *on_error* or *on_done* is called on the loop."""
-        self._operations.append(_FileOperation(run, on_error, on_done))
+        data_bytes: int = 0,
+    ) -> bool:
+        """Leaves a file operation; operations run in order. Then *on_error* or *on_done* is called on the loop.
+
+        False when too much waits already: then it will not be run, and *on_error* is called (``EBUSY``), but not from
+        here either.
+
+        Args:
+            run: Called in the thread.
+            on_error: Told why it was not done.
+            on_done: Told that it was.
+            data_bytes: What the operation holds in memory.
+        """
+        operation = _FileOperation(run, on_error, on_done, _OPERATION_BYTES + data_bytes)
+        if self._operation_bytes + operation.size_bytes > self._max_pending_bytes:
+            self._refused.append(operation)
+            self._refusal.set()
+            self._was_full = True
+            return False
+        self._operation_bytes += operation.size_bytes
+        self._operations.append(operation)
         self._wakeup.set()
+        return True
 
     def hurry(self) -> None:
         """Asks that what was left be written and synced without delay: something happened that must not be lost."""
         self._needs_sync = True
         self._enough.set()
         self._wakeup.set()
+
+    async def prove_writing(self) -> None:
+        """Returns when the thread has come back, whether the disk took or refused. Has no deadline of its own."""
+        came_back = self.progress
+        self._enough.set()
+        self._wakeup.set()
+        await came_back.wait()
 
     def close(self) -> None:
         """Lets ``run`` write what is left, and end."""
@@ -134,13 +168,28 @@ class DiskWriter:
         wait, for the disk, has no deadline, because giving up would be to lose it.
         """
         with trio.CancelScope(shield=True):
-            while not self._is_over:
-                try:
-                    await self._wait()
-                    await self._write_batch()
-                except Exception as error:  # noqa: BLE001 - supervises a board's disk: the next batch may do better
-                    self._note_unexpected(error)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._refuse)
+                while not self._is_over:
+                    try:
+                        await self._wait()
+                        await self._write_batch()
+                    except Exception as error:  # noqa: BLE001 - supervises a board's disk: the next batch may do better
+                        self._note_unexpected(error)
+                nursery.cancel_scope.cancel()
             await trio.to_thread.run_sync(self._close_journal)
+
+    async def _refuse(self) -> None:
+        """Tells what became of the operations that were one too many, while the thread may hang for ever."""
+        while True:
+            await self._refusal.wait()
+            self._refusal = trio.Event()
+            while self._refused:
+                operation = self._refused.popleft()
+                try:
+                    operation.on_error(OSError(errno.EBUSY, "the disk does not answer"))
+                except Exception as error:  # noqa: BLE001 - supervises, as above
+                    _log.error("refusal failed journal=%s", self._journal.directory, exc_info=error)
 
     @property
     def _closing(self) -> bool:
@@ -172,7 +221,11 @@ class DiskWriter:
         self._needs_sync = False
         self._in_flight = self._take_batch()
         operations, self._operations = self._operations, deque[_FileOperation]()
-        outcome = await trio.to_thread.run_sync(self._work, self._in_flight, operations, needs_sync)
+        try:
+            outcome = await trio.to_thread.run_sync(self._work, self._in_flight, operations, needs_sync)
+        finally:
+            # Until now their data was held.
+            self._operation_bytes -= sum(operation.size_bytes for operation in operations)
         if not outcome.is_appended:
             self._give_back()
         self._in_flight = []
@@ -266,7 +319,8 @@ class DiskWriter:
     def _note_success(self) -> None:
         failure, self.failure = self.failure, None
         lost, self._lost = self._lost, None
-        if failure is not None or lost is not None:
+        was_full, self._was_full = self._was_full, False
+        if failure is not None or lost is not None or was_full:
             _log.warning("disk takes again journal=%s lost=%s", self._journal.directory, lost)
             self._on_recovery(lost, failure or OSError(errno.EBUSY, "the disk was too slow"))
 

@@ -11,10 +11,12 @@ TEMPORARY_SUFFIX = ".part"
 class Access:
     """Who may read what the daemon keeps: its user alone, or the members of *group*, too.
 
-    A group's folders have the set-group-ID bit, so that whatever is made in them belongs to the group.
+    A group's folders have the set-group-ID bit, so that whatever is made in them belongs to the group. Who may connect
+    to the socket may be set apart from that (*own_socket_mode*).
     """
 
     group: int | None = None
+    own_socket_mode: int | None = None
 
     @property
     def file_mode(self) -> int:
@@ -25,6 +27,13 @@ class Access:
     def directory_mode(self) -> int:
         """Of folders."""
         return 0o700 if self.group is None else 0o2750
+
+    @property
+    def socket_mode(self) -> int:
+        """Of the socket."""
+        if self.own_socket_mode is not None:
+            return self.own_socket_mode
+        return 0o600 if self.group is None else 0o660
 
 
 def make_directory(path: Path, access: Access) -> None:

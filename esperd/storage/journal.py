@@ -63,7 +63,7 @@ class Journal:
 
     def __init__(self, directory: Path, limits: JournalLimits, access: Access) -> None:
         self.directory = directory
-        self._limits = limits
+        self.limits = limits
         self._access = access
         self._descriptor = -1
         # Something stands behind the end of the last segment that a refused append left there.
@@ -152,9 +152,9 @@ class Journal:
         size = sum(map(len, frames))
         if not self._make_room(size):
             raise OSError(
-                errno.ENOSPC, f"less than {self._limits.free_disk_percent:g} % of the disk is free", str(self.directory)
+                errno.ENOSPC, f"less than {self.limits.free_disk_percent:g} % of the disk is free", str(self.directory)
             )
-        if not self.segments or self.segments[-1].size_bytes + size > self._limits.segment_bytes:
+        if not self.segments or self.segments[-1].size_bytes + size > self.limits.segment_bytes:
             self._start_segment(first_seq, first_at)
         self._cut_torn_end()
         # A part of a frame in the middle of a segment would be damage; whoever comes next cuts it off.
@@ -190,13 +190,13 @@ class Journal:
     def _make_room(self, size: int) -> bool:
         """Applies retention; False when the disk is too full even with nothing but the last segment left."""
         while len(self.segments) > 1 and (
-            self.size_bytes + size > self._limits.total_bytes
-            or not has_room(self.directory, self._limits.free_disk_percent)
+            self.size_bytes + size > self.limits.total_bytes
+            or not has_room(self.directory, self.limits.free_disk_percent)
         ):
             self.segments[0].path.unlink(missing_ok=True)
             self.marks.forget(self.segments[0])
             self.segments = self.segments[1:]
-        return has_room(self.directory, self._limits.free_disk_percent)
+        return has_room(self.directory, self.limits.free_disk_percent)
 
     def _start_segment(self, first_seq: int, first_at: int) -> None:
         # Whatever fails here leaves the old segment as the last one, and is tried again with the next batch.

@@ -24,7 +24,7 @@ class Tail:
     """A ring of entries; the oldest go when it is full, but the newest always stays."""
 
     def __init__(self, max_bytes: int, next_seq: int) -> None:
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._entries: list[Entry] = []
         self._gone = 0  # entries at the front of the list that are over
         self.size_bytes = 0
@@ -40,7 +40,7 @@ class Tail:
         self._entries.append(entry)
         self.size_bytes += len(entry.frame)
         self.next_seq = entry.end_seq
-        while self.size_bytes > self._max_bytes and self._gone < len(self._entries) - 1:
+        while self.size_bytes > self.max_bytes and self._gone < len(self._entries) - 1:
             self.size_bytes -= len(self._entries[self._gone].frame)
             self._entries[self._gone] = _OVER
             self._gone += 1

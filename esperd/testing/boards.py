@@ -14,7 +14,7 @@ from esperd.assembly import (
     make_board,
     make_decoding,
     open_store,
-    open_stored_boards,
+    open_stored_board,
     publish_start,
     running_alone,
 )
@@ -51,7 +51,10 @@ async def open_boards(
         for own in config.boards:
             await held.enter_async_context(running_alone(config, own.argument.name))
         store = open_store(config)
-        stored = held.enter_context(open_stored_boards(config, store, "2026-01-01T00:00:00.000000Z"))
+        stored = [open_stored_board(config, own, store, "2026-01-01T00:00:00.000000Z") for own in config.boards]
+        for part in stored:
+            held.callback(part.journal.close)
+            store.take(part.records)
         decoding, activity = make_decoding(config, store), Activity()
         made = [make_board(config, part, store, activity, decoding) for part in stored]
         boards = {board.name: board for board in made}

@@ -58,15 +58,15 @@ class Daemon:
             grew.set()
         self._log_grew.set()
 
-    async def wait_for_log(self, words: str, timeout_s: float = TIMEOUT_S) -> None:
-        """Waits until it logged *words*.
+    async def wait_for_log(self, words: str, timeout_s: float = TIMEOUT_S, after: int = 0) -> None:
+        """Waits until it logged *words*, behind the first *after* bytes of its log.
 
         Raises:
             trio.TooSlowError: it did not.
             DaemonExitedError: it ended.
         """
         with trio.fail_after(timeout_s):
-            while words.encode() not in self.log:
+            while words.encode() not in self.log[after:]:
                 if self._log_grew.is_set():
                     raise DaemonExitedError(Exited(await self.process.wait(), self.text))
                 await self._log_grew.wait()

@@ -10,6 +10,7 @@ import struct
 import termios
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import pyte
@@ -18,6 +19,10 @@ import trio
 from esperd.testing.viewer import TIMEOUT_S
 
 _READ_BYTES: Final = 65536
+# Of what happens in files nobody tells.
+_LOOK_AGAIN_S: Final = 0.1
+# The emulator is larger than the terminal that the program is told of, so that what is written beyond its edge is seen.
+_MARGIN: Final = 8
 
 
 class ScreenError(AssertionError):
@@ -30,6 +35,8 @@ class Screen:
     Attributes:
         process: The program.
         output: All bytes that it wrote.
+        columns: Of the terminal.
+        rows: Of the terminal.
     """
 
     def __init__(self, process: trio.Process, terminal: int, program_side: int, columns: int, rows: int) -> None:
@@ -37,13 +44,26 @@ class Screen:
         self.output = bytearray()
         self._terminal = terminal
         self._program_side = program_side
-        self._screen = pyte.Screen(columns, rows)
+        self.columns, self.rows = columns, rows
+        self._screen = pyte.Screen(columns + _MARGIN, rows + _MARGIN)
         self._stream = pyte.ByteStream(self._screen)
 
     @property
     def lines(self) -> list[str]:
         """The rows, without what is blank at their ends."""
-        return [line.rstrip() for line in self._screen.display]
+        # Not pyte's `display`, which fails where only one half of a wide character was overwritten so far.
+        return ["".join(cell.data for cell in self.cells(row)).rstrip() for row in range(self.rows)]
+
+    @property
+    def beyond(self) -> str:
+        """What stands right of the terminal's last column, and below its last row; empty if all is well."""
+        cells = self._screen.buffer
+        outside = [
+            cells[row][column].data
+            for row in range(self._screen.lines)
+            for column in range(0 if row >= self.rows else self.columns, self._screen.columns)
+        ]
+        return "".join(outside).strip()
 
     @property
     def text(self) -> str:
@@ -58,7 +78,7 @@ class Screen:
 
     def cells(self, row: int) -> list[pyte.screens.Char]:
         """The cells of a row: text and style; behind a wide character stands an empty one."""
-        return [self._screen.buffer[row][column] for column in range(self._screen.columns)]
+        return [self._screen.buffer[row][column] for column in range(self.columns)]
 
     @property
     def terminal_settings(self) -> list[object]:
@@ -74,18 +94,19 @@ class Screen:
 
     def resize(self, columns: int, rows: int) -> None:
         """Changes the size of the terminal, as a window manager does."""
-        self._screen.resize(rows, columns)
+        self.columns, self.rows = columns, rows
+        self._screen.resize(rows + _MARGIN, columns + _MARGIN)
         _set_size(self._terminal, columns, rows)
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGWINCH)
 
-    async def wait_for(self, words: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Waits until the screen shows *words*.
+    async def wait_for(self, *words: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Waits until the screen shows each of *words*, at the same time.
 
         Raises:
             ScreenError: it did not.
         """
-        await self.wait_until(lambda: words in self.text, f"'{words}'", timeout_s=timeout_s)
+        await self.wait_until(lambda: all(each in self.text for each in words), repr(words), timeout_s=timeout_s)
 
     async def wait_until_gone(self, words: str, *, timeout_s: float = TIMEOUT_S) -> None:
         """Waits until the screen shows *words* no more.
@@ -96,14 +117,15 @@ class Screen:
         await self.wait_until(lambda: words not in self.text, f"no '{words}'", timeout_s=timeout_s)
 
     async def wait_until(self, condition: Callable[[], bool], what: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Waits until a condition holds for the screen.
+        """Waits until a condition holds, for the screen or for what the program does elsewhere.
 
         Raises:
             ScreenError: it did not.
         """
         with trio.move_on_after(timeout_s):
             while not condition():
-                await self._read()
+                with trio.move_on_after(_LOOK_AGAIN_S):
+                    await self._read()
             return
         raise ScreenError(f"{what} did not appear within {timeout_s:g} s:\n{self.text}")
 
@@ -115,7 +137,7 @@ class Screen:
         """
         with trio.move_on_after(timeout_s):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read_on)
+                nursery.start_soon(self.read_on)
                 await self.process.wait()
                 nursery.cancel_scope.cancel()
             while select.select([self._terminal], [], [], 0)[0]:
@@ -123,7 +145,8 @@ class Screen:
             return self.process.returncode or 0
         raise ScreenError(f"the program did not end within {timeout_s:g} s:\n{self.text}")
 
-    async def _read_on(self) -> None:
+    async def read_on(self) -> None:
+        """Takes what the program writes, until cancelled: one whose terminal takes nothing stands still."""
         while True:
             await self._read()
 
@@ -136,9 +159,9 @@ class Screen:
 
 @asynccontextmanager
 async def open_screen(
-    command: Sequence[str], *, columns: int, rows: int, environment: Mapping[str, str]
+    command: Sequence[str], *, columns: int, rows: int, environment: Mapping[str, str], folder: Path | None = None
 ) -> AsyncGenerator[Screen]:
-    """Runs a program at a terminal of this size; kills it in the end if it still runs."""
+    """Runs a program at a terminal of this size, in *folder*; kills it in the end if it still runs."""
     terminal, program_side = pty.openpty()
     _set_size(terminal, columns, rows)
     try:
@@ -148,6 +171,7 @@ async def open_screen(
             stdout=program_side,
             stderr=program_side,
             env={**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
+            cwd=folder,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(program_side, termios.TIOCSCTTY, 0),
         )

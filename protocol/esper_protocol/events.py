@@ -356,7 +356,11 @@ class Recovered(msgspec.Struct, frozen=True, array_like=True, tag="recovered"):
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
-    """Something of the daemon's own failed; ``part`` is ``disk``, ``viewer``, ``board``, ``capture`` or ``port``."""
+    """Something of the daemon's own failed.
+
+    ``part`` is ``disk``, ``viewer``, ``board``, ``capture``, ``port``, ``hook`` (a command of ``on_crash``) or
+    ``configuration`` (it was read again).
+    """
 
     part: str
     error: str

@@ -113,6 +113,23 @@ class Break(msgspec.Struct, frozen=True, array_like=True, tag="break"):
     duration_s: float = 0.25
 
 
+class LendPort(msgspec.Struct, frozen=True, array_like=True, tag="lend_port"):
+    """Asks to have the port to oneself until ReturnPort or the end of the connection. Answer: PortLent.
+
+    ``command`` says what for. ``force`` also when a core dump is arriving or another user writes.
+    """
+
+    board: str
+    command: str = ""
+    force: bool = False
+
+
+class ReturnPort(msgspec.Struct, frozen=True, array_like=True, tag="return_port"):
+    """Gives the port back. Answer: Done, once it is open again or could not be opened at once."""
+
+    board: str
+
+
 class AddNote(msgspec.Struct, frozen=True, array_like=True, tag="add_note"):
     """Writes a remark into the journal. Answer: Done."""
 
@@ -224,6 +241,8 @@ RequestBody: TypeAlias = (
     | Send
     | Reset
     | Break
+    | LendPort
+    | ReturnPort
     | AddNote
     | ListCoredumps
     | CoredumpInfo
@@ -334,8 +353,24 @@ class Elfs(msgspec.Struct, frozen=True, array_like=True, tag="elfs"):
     limit_bytes: int
 
 
+class PortLent(msgspec.Struct, frozen=True, array_like=True, tag="port_lent"):
+    """The daemon has closed the port: the path of the device to open, or the URL."""
+
+    port: str
+
+
 Result: TypeAlias = (
-    Done | Boards | Subscribed | Coredumps | CoredumpDetails | FileData | Removed | DecodeJob | ElfStored | Elfs
+    Done
+    | Boards
+    | Subscribed
+    | Coredumps
+    | CoredumpDetails
+    | FileData
+    | Removed
+    | DecodeJob
+    | ElfStored
+    | Elfs
+    | PortLent
 )
 
 

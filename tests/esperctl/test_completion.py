@@ -103,6 +103,9 @@ def test_values_that_the_parsers_know(words: list[str], values: list[str]) -> No
         (["elf", "rm", ""], ("elfs",)),
         (["elf", "add", "a", ""], ("files",)),
         (["events", "--kind", ""], ("kinds",)),
+        (["run", ""], ("boards",)),
+        (["run", "bench1", "--", ""], ("files",)),
+        (["run", "--", "idf.py", "--port", ""], ("files",)),
     ],
     ids=str,
 )

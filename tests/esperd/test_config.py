@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from esperd.cli import parser
-from esperd.config import Config, load_config
+from esperd.config import Config, examine_settings, load_config
+from esperd.config_file import examine_file, read_file
 from esperd.errors import EXIT_USAGE, ConfigurationError
 from esperd.settings import GIB, KIB, MIB, Limits
 from esperd.sizes import parse_size, size_text
@@ -115,13 +116,23 @@ def test_each_limit_is_a_flag_and_a_key() -> None:
         ("boards = []", "boards is []; it must be a table: [boards]"),
         ("[boards]\nb1 = 'ttyUSB0'", "boards.b1 is 'ttyUSB0'; it must be a table: [boards.b1]"),
         ("socket_group = 'no such group'", "socket_group: there is no group no such group"),
+        ("socket_mode = '0777'", "socket_mode is '0777'; it must be 0600 or 0660 or 0666"),
+        ("[access]\nwrite = 'alice'", "access.write is 'alice'; it must be a list of texts"),
+        ("[access]\nwrite = ['no such user']", "access.write names the user 'no such user', whom this machine"),
+        ("[[on_crash]]\ncommand = ['/x']\n[[on_crash]]\ncommand = []", "on_crash.command is []; it must be a list"),
+        ("[[on_crash]]\ncommand = ['/x']\n[[on_crash]]", "on_crash.command is missing"),
+        ("[[on_crash]]\ncommand = ['mail']", "on_crash.command begins with 'mail'; it must be the absolute path"),
+        ("on_crash = 5", "on_crash is 5; it must be tables: [[on_crash]]"),
+        ("[boards.'a b']\nbaud = 1", 'boards."a b".baud is 1; it must be an integer'),
     ],
 )
 def test_an_error_names_the_file_the_key_its_value_and_what_is_allowed(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(text)
 
-    assert str(caught.value).startswith(f"{os.environ['HOME']}/test.toml: {message}"), caught.value
+    # The key is the last one of the file.
+    line = text.count("\n") + 1
+    assert str(caught.value).startswith(f"{os.environ['HOME']}/test.toml:{line}: {message}"), caught.value
     assert caught.value.exit_code == EXIT_USAGE
 
 
@@ -145,11 +156,45 @@ def test_an_error_names_the_flag_and_what_is_allowed(words: list[str], message: 
 
 
 def test_what_is_no_toml_says_where() -> None:
-    with pytest.raises(ConfigurationError, match=r"test.toml is not valid TOML: .*line 2"):
+    with pytest.raises(ConfigurationError, match=r"test.toml:2 is not valid TOML: "):
         load("baud = 9600\nbaud 9600")
     Path(os.environ["HOME"], "latin1.toml").write_bytes(b"state_dir = '\xe9'")
     with pytest.raises(ConfigurationError, match=r"latin1.toml is not valid TOML"):
         load_config(arguments("--config", f"{os.environ['HOME']}/latin1.toml"))
+
+
+def test_all_that_is_wrong_is_found_at_once_and_in_the_order_of_the_file() -> None:
+    file = Path(os.environ["HOME"]) / "test.toml"
+    file.write_text("badu = 1\n\n[limits]\nclients = 0\n[boards.b]\nport = 3\n")
+
+    _, problems = examine_file(file)
+
+    assert [problem.line for problem in problems] == [1, 4, 6]
+    with pytest.raises(ConfigurationError, match=r"test.toml:1: badu"):
+        read_file(file)
+    file.write_text("[boards.b]\nport = 'ftp://x'\n[access]\nview = ['no such user']\n")
+    found, problems = examine_file(file)
+    assert problems == []
+    assert [problem.line for problem in examine_settings(found)] == [4, 2]
+
+
+def test_without_a_port_the_boards_are_those_of_the_file(home: Path) -> None:
+    text = "[boards.one]\nport = 'ttyUSB0'\n[boards.two]\nbaud = 9600\n[boards.three]\nport = 'ttyUSB1'"
+    file = home / "test.toml"
+    file.write_text(text)
+
+    config = load_config(parser().parse_args(["--config", str(file)]))
+
+    assert [board.argument.name for board in config.boards] == ["one", "three"]
+    assert config.socket == home / "run" / "esperd" / "esperd.sock"
+    file.write_text("baud = 9600")
+    with pytest.raises(ConfigurationError, match="no port is named, and no board of the configuration file has one"):
+        load_config(parser().parse_args(["--config", str(file)]))
+
+
+def test_who_may_connect_is_set_apart_from_who_may_read_what_is_stored() -> None:
+    assert load("socket_mode = '0666'").access == Access(own_socket_mode=0o666)
+    assert [Access().socket_mode, Access(5).socket_mode, Access(5, 0o666).socket_mode] == [0o600, 0o660, 0o666]
 
 
 def test_an_endpoint_of_the_file_is_named_by_its_key() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from esperd.cli import main
-from esperd.config_file import read_settings
+from esperd.config_file import read_file
 from esperd.errors import ConfigurationError
 
 
@@ -16,13 +16,13 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_the_keys_are_read(tmp_path: Path) -> None:
-    settings = read_settings(
+    settings = read_file(
         write(
             tmp_path,
             'elf = ["build", "/old/app.elf"]\n[limits]\ndecode_timeout_s = 5\nelf_store_bytes = "1 GiB"\n'
             '[decode]\ngdb_xtensa = "/opt/gdb"\ncommand = ["/opt/decoder", "--json"]\n',
         )
-    )
+    ).settings
     assert settings.elf == ["build", "/old/app.elf"]
     assert (settings.limits.decode_timeout_s, settings.limits.elf_store_bytes) == (5.0, 1024**3)
     assert (settings.decode.gdb_xtensa, settings.decode.gdb_riscv) == ("/opt/gdb", None)
@@ -30,7 +30,7 @@ def test_the_keys_are_read(tmp_path: Path) -> None:
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    limits = read_settings(Path("/dev/null")).limits
+    limits = read_file(Path("/dev/null")).settings.limits
     assert (limits.decode_timeout_s, limits.decode_memory_bytes) == (60.0, 1024**3)
     assert (limits.decode_coredumps, limits.decode_backtraces) == (1, 2)
 
@@ -50,7 +50,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, text: str, error: str) -> None:
     with pytest.raises(ConfigurationError, match=r"esperd\.toml") as refused:
-        read_settings(write(tmp_path, text))
+        read_file(write(tmp_path, text))
     assert error in str(refused.value)
 
 

@@ -39,7 +39,7 @@ def test_a_link_of_another_user_is_refused_wherever_it_leads(tmp_path: Path) -> 
     os.chown(link, OTHER.pw_uid, -1, follow_symlinks=False)
 
     for path in (link, link / "inner", link / "inner" / "new"):
-        with pytest.raises(StartError, match="link, a link on the way to .*, belongs to daemon"):
+        with pytest.raises(StartError, match=r"link, a link on the way to .*, belongs to daemon"):
             check_owner(path, "--socket")
 
 

@@ -146,7 +146,7 @@ async def stop_and_see(viewer: Viewer, process: trio.Process, number: signal.Sig
     return code
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_stop_signal_ends_a_daemon_in_order_and_leaves_nothing_behind(
     bench: Bench, terminal: BoardTerminal, number: signal.Signals
 ) -> None:

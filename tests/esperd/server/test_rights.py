@@ -4,7 +4,7 @@ import contextlib
 import os
 import pwd
 import socket
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import get_args
@@ -13,12 +13,15 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from esper_protocol.events import Note, WriterChanged
+from esper_protocol.events import Note, SessionOpened, WriterChanged
 from esper_protocol.messages import (
     AddNote,
+    LendPort,
     ListBoards,
+    PortLent,
     RemoveCoredump,
     RequestBody,
+    ReturnPort,
     Send,
     Subscribe,
     TakeWriter,
@@ -29,6 +32,7 @@ from esperd.server.registry import Registry
 from esperd.server.rights import RIGHTS
 from esperd.settings import AccessSettings
 from esperd.testing.boards import open_boards
+from esperd.testing.terminal import BoardTerminal
 from esperd.testing.viewer import RefusedError, Viewer, bodies
 
 ALICE, BOB = pwd.getpwnam("daemon"), pwd.getpwnam("nobody")
@@ -36,7 +40,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may act as 
 
 
 @contextlib.contextmanager
-def acting_as(user: pwd.struct_passwd) -> Iterator[None]:
+def acting_as(user: pwd.struct_passwd) -> Generator[None]:
     """What the kernel notes of a peer is who it is as it connects."""
     groups, group = os.getgroups(), os.getegid()
     os.setgroups([])
@@ -64,6 +68,11 @@ async def connected_as(user: pwd.struct_passwd, registry: Registry) -> AsyncGene
                 await wait_all_tasks_blocked()
 
 
+async def open_and_receive(viewer: Viewer) -> None:
+    await viewer.open()
+    await viewer.receive_once()
+
+
 def test_every_request_has_a_right() -> None:
     assert set(RIGHTS) == set(get_args(RequestBody))
 
@@ -74,8 +83,8 @@ async def test_who_may_not_view_is_told_at_once_who_may(tmp_path: Path) -> None:
         registry.rules.permissions = read_permissions(AccessSettings(view=["daemon"]))
         async with connected_as(BOB, registry) as viewer:
             with pytest.raises(RefusedError) as caught:
-                await viewer.open()
-                await viewer.receive_once()
+                # The welcome may have come apart from it.
+                await open_and_receive(viewer)
             assert caught.value.error.code == "permission"
             assert caught.value.error.message == (
                 f"nobody (pid {os.getpid()}) may not view boards; daemon and root may"
@@ -136,7 +145,50 @@ async def test_what_is_deleted_and_taken_over_is_journaled_with_who_did_it(tmp_p
                 viewer = Viewer(stream)
                 await viewer.open()
                 await viewer.subscribe(Subscribe("b"))
-                registry.board("b").lease.take(99, "alice (pid 1)", steal=False)
+                registry.board("b").lease.take(0, "alice (pid 1)", steal=False)
                 await viewer.request(TakeWriter("b", steal=True))
                 await viewer.wait_for(WriterChanged, count=2)
                 assert bodies(viewer.events, WriterChanged)[1] == WriterChanged(me, "alice (pid 1)", stolen=True)
+
+
+@needs_root
+async def test_a_port_is_lent_over_the_head_of_another_user_by_force_only(tmp_path: Path) -> None:
+    terminal = BoardTerminal()
+    async with (
+        open_boards(tmp_path, f"b={terminal.path}", own_ports=True) as registry,
+        connected_as(ALICE, registry) as alice,
+        connected_as(BOB, registry) as bob,
+    ):
+        await alice.open()
+        await alice.subscribe(Subscribe("b", after=0, interactive=True))
+        await alice.wait_for(SessionOpened)
+        await bob.open()
+        with pytest.raises(RefusedError, match=r"b: daemon .* is writing") as caught:
+            await bob.request(LendPort("b"))
+        assert caught.value.error.code == "busy"
+        assert await bob.request(LendPort("b", force=True)) == PortLent(terminal.path)
+        await bob.request(ReturnPort("b"))
+        assert await alice.request(LendPort("b", "idf.py flash")) == PortLent(terminal.path)
+        await alice.request(ReturnPort("b"))
+        assert registry.board("b").lease.holder is not None
+    terminal.hang_up()
+
+
+@needs_root
+async def test_who_may_not_write_any_more_loses_the_port(tmp_path: Path) -> None:
+    terminal = BoardTerminal()
+    async with (
+        open_boards(tmp_path, f"b={terminal.path}", own_ports=True) as registry,
+        connected_as(BOB, registry) as bob,
+    ):
+        await bob.open()
+        await bob.subscribe(Subscribe("b", after=0))
+        await bob.wait_for(SessionOpened)
+        with pytest.raises(RefusedError, match="a command has at most 4096 characters"):
+            await bob.request(LendPort("b", "x" * 4097))
+        await bob.request(LendPort("b"))
+        change(registry, AccessSettings(write=["daemon"]))
+        await bob.wait_for(SessionOpened, count=2)
+        with pytest.raises(RefusedError, match="may not write to boards"):
+            await bob.request(LendPort("b"))
+    terminal.hang_up()

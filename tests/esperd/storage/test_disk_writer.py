@@ -358,7 +358,9 @@ async def test_what_waits_for_a_disk_that_does_not_answer_is_bounded_and_the_res
     await trio.sleep(2 * FLUSH_S)  # the thread has the first by now
 
     accepted = [
-        writer.submit(functools.partial(ran.append, number), functools.partial(refused.__setitem__, number), None, 100_000)
+        writer.submit(
+            functools.partial(ran.append, number), functools.partial(refused.__setitem__, number), None, 100_000
+        )
         for number in range(30)
     ]
     assert refused == {}  # never from inside the call

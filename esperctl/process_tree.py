@@ -1,0 +1,57 @@
+"""A process and all that descend from it, as ``/proc`` shows them; also those whose parents have ended meanwhile."""
+
+import os
+from typing import Final
+
+import msgspec
+
+_STAT_FIELDS: Final = 20
+
+
+class _Process(msgspec.Struct, frozen=True):
+    """One line of the list of processes; a pid is used again, but not with the same time of start."""
+
+    pid: int
+    parent: int
+    started: int
+
+
+class ProcessTree:
+    """Remembers who belongs to it each time that it is asked."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, int] = {}
+
+    def add(self, pid: int) -> None:
+        """From now on *pid* and its descendants belong to it."""
+        self._known.update({process.pid: process.started for process in _running() if process.pid == pid})
+
+    def alive(self) -> list[int]:
+        """Those that have not ended."""
+        processes = _running()
+        self._known = {
+            process.pid: process.started for process in processes if self._known.get(process.pid) == process.started
+        }
+        grown = True
+        while grown:
+            found = [p for p in processes if p.parent in self._known and p.pid not in self._known]
+            self._known.update({process.pid: process.started for process in found})
+            grown = bool(found)
+        return list(self._known)
+
+
+def _running() -> list[_Process]:
+    found = (_look_at(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit())
+    return [process for process in found if process is not None]
+
+
+def _look_at(pid: str) -> _Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - hundreds of pseudo-files
+            # Its name stands in parentheses, and may contain some. Source: proc(5), stat: from the third field on.
+            fields = file.read().rpartition(b") ")[2].split()
+    except OSError:
+        return None  # ended meanwhile
+    if len(fields) < _STAT_FIELDS or fields[0] in (b"Z", b"X"):
+        return None
+    return _Process(int(pid), int(fields[1]), int(fields[19]))

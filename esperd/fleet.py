@@ -1,0 +1,141 @@
+"""The boards that this daemon runs, each with all that it holds; they come and go with the configuration.
+
+A board's parts live in nurseries that end one after another when the daemon stops: its port first, its disk writer
+last. When a board alone goes, the same order holds for it.
+"""
+
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from esper_protocol.events import DaemonStopping
+from esperd.assembly import StoredBoard, make_board, open_stored_board, publish_start, running_alone, start_errors
+from esperd.board.board import Board
+from esperd.board.session import Activity
+from esperd.config import BoardConfig, Config
+from esperd.decode.decoding import Decoding
+from esperd.hooks.crash_hooks import CrashHooks
+from esperd.storage.coredumps import CoredumpStore
+
+_log: Final = logging.getLogger(__name__)
+
+REMOVED: Final = "the board is not configured any more"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBoard:
+    """A board whose lock and journal are ours, and which does not run yet."""
+
+    stored: StoredBoard
+    held: contextlib.AsyncExitStack
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A board that runs: its lock and journal, its task, and whether its port is closed and its disk writer done."""
+
+    board: Board
+    held: contextlib.AsyncExitStack
+    scope: trio.CancelScope
+    closed: trio.Event
+    written: trio.Event
+
+
+class Fleet:
+    """Opens boards and closes them; ``boards`` are those that clients may see.
+
+    Args:
+        store: Of their core dumps.
+        decoding: What their dumps and panics are decoded by.
+        hooks: What is told of their crashes.
+        started_at: When this run began (RFC 3339).
+    """
+
+    def __init__(self, store: CoredumpStore, decoding: Decoding, hooks: CrashHooks, started_at: str) -> None:
+        self.boards: dict[str, Board] = {}
+        self._store = store
+        self._decoding = decoding
+        self._hooks = hooks
+        self._started_at = started_at
+        self._activity = Activity()
+        self._running: dict[str, _Running] = {}
+
+    async def hold(self, config: Config, board: BoardConfig) -> HeldBoard:
+        """Makes a board ours, and brings in order what is stored of it.
+
+        Raises:
+            StartError: another daemon has it, or it can't be read or written.
+        """
+        async with contextlib.AsyncExitStack() as held:
+            await held.enter_async_context(running_alone(config, board.argument.name))
+            with start_errors(config.state_dir):
+                # In a thread: other boards are being read meanwhile.
+                stored = await trio.to_thread.run_sync(open_stored_board, config, board, self._store, self._started_at)
+            # Once it has a disk writer, that one has closed it before.
+            held.callback(stored.journal.close)
+            self._store.take(stored.records)
+            held.callback(self._store.leave, board.argument.name)
+            return HeldBoard(stored, held.pop_all())
+        raise AssertionError  # an exit stack hides no exception here
+
+    def launch(self, config: Config, held: HeldBoard, disks: trio.Nursery) -> Board:
+        """Makes a board that is held, starts its disk writer, and publishes that it runs. It is not visible yet."""
+        board = make_board(config, held.stored, self._store, self._activity, self._decoding)
+        running = _Running(board, held.held, trio.CancelScope(), trio.Event(), trio.Event())
+        self._running[board.name] = running
+        disks.start_soon(self._write, running)
+        self._hooks.watch(board)
+        publish_start(board, held.stored)
+        return board
+
+    def show(self, board: Board, owners: trio.Nursery) -> None:
+        """Opens the port of a board, and lets clients see it."""
+        self.boards[board.name] = board
+        owners.start_soon(self._own, self._running[board.name])
+
+    async def retire(self, name: str) -> None:
+        """Ends a board in order: its port, its decodes, its journal, its lock."""
+        running, board = self._running[name], self.boards.pop(name)
+        board.explain_closing(REMOVED)
+        running.scope.cancel()
+        await running.closed.wait()
+        await self._decoding.jobs.detach(name)
+        self._hooks.forget(board)
+        board.publisher.stop(DaemonStopping(REMOVED))
+        board.parts.disk.close()
+        # Without a deadline: to give the lock to another daemon before all is written would be to lose it.
+        await running.written.wait()
+        del self._running[name]
+        await running.held.aclose()
+        _log.info("board closed board=%s", name)
+
+    def stop(self, reason: str) -> None:
+        """Publishes the last event of each board."""
+        for running in self._running.values():
+            running.board.publisher.stop(DaemonStopping(reason))
+
+    def close_disks(self) -> None:
+        """Lets the disk writers write what is left, and end. Nothing else ends them."""
+        for running in self._running.values():
+            running.board.parts.disk.close()
+
+    async def release(self) -> None:
+        """Gives up journals and locks of what still runs."""
+        for running in self._running.values():
+            await running.held.aclose()
+
+    async def _write(self, running: _Running) -> None:
+        try:
+            await running.board.parts.disk.run()
+        finally:
+            running.written.set()
+
+    async def _own(self, running: _Running) -> None:
+        try:
+            with running.scope:
+                await running.board.run()
+        finally:
+            running.closed.set()

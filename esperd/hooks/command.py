@@ -1,0 +1,95 @@
+"""Runs one command of ``on_crash``: a process group of its own, which is gone when its time is over."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import trio
+
+from esperd.decode.lifeline import Lifeline
+from esperd.decode.process import end_process
+
+# What is kept of what it says: the end, where the reason of a failure stands.
+TAIL_BYTES: Final = 2048
+_RECEIVE_BYTES: Final = 64 * 1024
+# After the end of a program, what it left in its pipe is read; whoever holds the pipe beyond that was left behind.
+_DRAIN_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended: ``error`` is empty when it did its work; ``tail`` is the end of what it said."""
+
+    error: str
+    tail: str
+
+
+async def run_command(
+    command: Sequence[str], document: bytes, timeout_s: float, environment: Mapping[str, str]
+) -> CommandResult:
+    """Runs *command* with *document* on its standard input, which ends with it.
+
+    However this ends, nothing of its process group is left.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            lifeline = held.enter_context(contextlib.closing(Lifeline()))
+            process = await trio.lowlevel.open_process(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, **environment},
+                pass_fds=lifeline.inherited,
+            )
+        except OSError as error:
+            return CommandResult(f"it can't be started: {error.strerror}", "")
+        said = bytearray()
+        try:
+            lifeline.hold(process.pid)
+            with trio.move_on_after(timeout_s) as deadline:
+                await _follow(process, document, said)
+        finally:
+            await end_process(process)
+        tail = said.decode("utf-8", "backslashreplace").strip()
+        if deadline.cancelled_caught:
+            return CommandResult(f"it was killed after {timeout_s:g} s", tail)
+        return CommandResult(_error_of(process.returncode), tail)
+
+
+async def _follow(process: trio.Process, document: bytes, said: bytearray) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_feed, process, document)
+        nursery.start_soon(_listen, process, said)
+        await process.wait()
+        nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_S
+
+
+async def _feed(process: trio.Process, document: bytes) -> None:
+    if process.stdin is None:
+        return
+    # One that wants nothing of it, or not all, has a right to.
+    with contextlib.suppress(trio.BrokenResourceError):
+        await process.stdin.send_all(document)
+    await process.stdin.aclose()
+
+
+async def _listen(process: trio.Process, said: bytearray) -> None:
+    if process.stdout is None:
+        return
+    while data := await process.stdout.receive_some(_RECEIVE_BYTES):
+        said += data
+        del said[:-TAIL_BYTES]
+
+
+def _error_of(code: int | None) -> str:
+    if code is None:
+        return "it hangs in the kernel"
+    if code < 0:
+        return f"it was killed by signal {-code}"
+    return f"it ended with exit code {code}" if code else ""
