@@ -99,6 +99,13 @@ def text_file(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.fixture
+def no_program(text_file: str) -> str:
+    """What the system takes for a program until it looks into it."""
+    Path(text_file).chmod(0o700)
+    return text_file
+
+
 async def test_a_command_that_is_not_there_disturbs_no_board(lender: FakeDaemon, esperctl: Esperctl) -> None:
     done = await esperctl("run", "--", "no-such-program")
     assert (done.code, done.err) == (127, "esperctl: the command no-such-program is not there\n")
@@ -114,10 +121,9 @@ async def test_a_command_that_is_no_program_disturbs_no_board(
 
 
 async def test_a_program_that_turns_out_to_be_none_gives_the_port_back(
-    lender: FakeDaemon, esperctl: Esperctl, text_file: str
+    lender: FakeDaemon, esperctl: Esperctl, no_program: str
 ) -> None:
-    Path(text_file).chmod(0o700)
-    done = await esperctl("run", "--", text_file)
+    done = await esperctl("run", "--", no_program)
     assert done.code == 126
     assert "Exec format error" in done.err
     await lender.requested(ReturnPort)
