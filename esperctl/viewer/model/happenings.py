@@ -28,9 +28,10 @@ from esperctl.viewer.model.detail import Detail
 from esperctl.viewer.model.incidents import PANIC_PREFIX
 from esperctl.viewer.model.report import parse_report
 from esperctl.viewer.model.state import State
+from esperctl.viewer.view import Severity
 
-# A crash is one story: each of its chapters takes the place of the one before.
-_CRASH: Final = "crash"
+# The board boots again within a second, and the crash is out of sight.
+_CRASH_S: Final = 10.0
 
 
 class Happenings:
@@ -96,15 +97,14 @@ class Happenings:
     def _tell(self, body: Body) -> None:
         """Says what the eye may have missed."""
         state = self._state
-        crash = state.how_to("latest")
         match body:
             case Panic(fatal=True):
                 where = f" in {body.task}" if body.task else ""
-                state.say(f"panic{where}: {body.reason}; {crash} shows it", "error", topic=_CRASH, counts=True)
+                self._say_of_crash(f"panic{where}: {body.reason}", "error", counts=True)
             case Panic():
                 state.say(f"{body.cause.replace('_', ' ')}: {body.reason}", "warning", topic="report", counts=True)
             case CoredumpStarted():
-                state.say(f"core dump {body.id} arrives", topic=_CRASH)
+                self._say_of_crash(f"core dump {body.id} arrives", "info")
             case CoredumpEnded():
                 self._tell_dump(body)
             case GdbStub():
@@ -123,27 +123,30 @@ class Happenings:
     def _tell_dump(self, body: CoredumpEnded) -> None:
         size = bytes_text(body.decoded_bytes)
         if body.capture == "captured":
-            self._state.say(f"core dump {body.id} captured ({size}); decoding…", "success", topic=_CRASH)
+            self._say_of_crash(f"core dump {body.id} captured ({size}); decoding…", "success")
         else:
-            self._state.say(
-                f"core dump {body.id} is {body.capture} ({body.end_reason}), {size}", "warning", topic=_CRASH
-            )
+            self._say_of_crash(f"core dump {body.id} is {body.capture} ({body.end_reason}), {size}", "warning")
 
     def _tell_decode(self, body: DecodeFinished | DecodeFailed | DecodeTimedOut | DecodeCancelled) -> None:
-        state = self._state
         target = self._name_of(body.target)
         match body:
             case DecodeFinished():
                 report = parse_report(body.report) if body.report else None
                 frame = next(iter(report.crash_frames), None) if report is not None else None
                 place = f": {frame.place}" if frame is not None else ""
-                state.say(f"{target} decoded{place}; {state.how_to('latest')} shows it", "success", topic=_CRASH)
+                self._say_of_crash(f"{target} decoded{place}", "success")
             case DecodeFailed():
-                state.say(f"{target} was not decoded: {body.error}", "warning", topic=_CRASH)
+                self._say_of_crash(f"{target} was not decoded: {body.error}", "warning")
             case DecodeTimedOut():
-                state.say(f"{target} was not decoded within {body.timeout_s:g} s", "warning", topic=_CRASH)
+                self._say_of_crash(f"{target} was not decoded within {body.timeout_s:g} s", "warning")
             case DecodeCancelled():
-                state.say(f"decoding of {target} was cancelled: {body.reason}", topic=_CRASH)
+                self._say_of_crash(f"decoding of {target} was cancelled: {body.reason}", "info")
+
+    def _say_of_crash(self, text: str, severity: Severity, *, counts: bool = False) -> None:
+        """A crash is one story: each of its chapters takes the place of the one before, and says how to read it all."""
+        state = self._state
+        text = f"{text}; {state.how_to('latest')} shows it"
+        state.say(text, severity, topic="crash", counts=counts, at_least_s=_CRASH_S)
 
     def _name_of(self, target: str) -> str:
         if not target.startswith(PANIC_PREFIX):

@@ -77,6 +77,8 @@ class KeyRouting:
 
     def _press_command(self, key: Key) -> list[Effect]:
         state = self._state
+        if state.modes.is_muted:
+            return self._press_muted(key)
         action = state.keymap.action(key.name)
         if action is not None and action.id == SEND_PREFIX:
             if state.mode == "READ-ONLY":
@@ -99,6 +101,17 @@ class KeyRouting:
         else:
             name = "this key" if key.name == "unknown" else key_text(key.name)
             state.say(f"{name} is no command" + (f"; {help_keys} lists them" if help_keys else ""), topic="lack")
+        return []
+
+    def _press_muted(self, key: Key) -> list[Effect]:
+        """The lease was lost in the middle of a word: what follows of it is neither typed nor a command."""
+        state = self._state
+        prefix = key_text(state.keymap.prefix)
+        if key.name in (state.keymap.prefix, "escape"):
+            state.modes = state.modes.with_keys_to_board()
+            state.say("keys are commands now", topic="lack")
+        else:
+            state.say(f"read-only now: nothing is typed; {prefix} or Esc makes keys commands", "warning", topic="lack")
         return []
 
     def _press_in_search(self, key: Key) -> list[Effect]:

@@ -43,11 +43,13 @@ class Modes:
 
     ``stage`` is what the prefix led to: the keys are the board's; the next key is a command (``once``); or they are
     commands until the user goes back (``staying``), perhaps with the prefix pressed before the next (``again``).
+    ``is_muted``: the lease was lost while the user typed; the rest of the word must not become commands.
     """
 
     is_writer: bool = False
     is_capturing: bool = False
     stage: Stage = "board"
+    is_muted: bool = False
 
     def mode(self, *, has_focus_elsewhere: bool = False) -> Mode:
         """The mode; ``has_focus_elsewhere`` where a dialog, the search bar or a list takes the keys."""
@@ -56,7 +58,7 @@ class Modes:
 
     def with_prefix(self) -> "Modes":
         """After the prefix. Who moves about and presses it out of habit is not thrown back to the board."""
-        return replace(self, stage="once" if self.stage == "board" else "again")
+        return replace(self, stage="once" if self.stage == "board" else "again", is_muted=False)
 
     @property
     def has_prefix(self) -> bool:
@@ -69,15 +71,16 @@ class Modes:
 
     def with_navigation(self) -> "Modes":
         """After a navigation."""
-        return replace(self, stage="staying")
+        return replace(self, stage="staying", is_muted=False)
 
     def with_keys_to_board(self) -> "Modes":
         """After the user went back."""
-        return replace(self, stage="board")
+        return replace(self, stage="board", is_muted=False)
 
     def with_writer(self, is_writer: bool) -> "Modes":
         """The lease was won or lost."""
-        return replace(self, is_writer=is_writer)
+        is_muted = not is_writer and (self.is_muted or (self.is_writer and self.stage == "board"))
+        return replace(self, is_writer=is_writer, is_muted=is_muted)
 
     def with_capture(self, is_capturing: bool) -> "Modes":
         """A capture began or ended."""

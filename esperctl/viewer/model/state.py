@@ -83,9 +83,17 @@ class State:
         self._last_scan += 1
         return self._last_scan
 
-    def say(self, text: str, severity: Severity = "info", *, topic: str = "", counts: bool = False) -> None:
+    def say(
+        self,
+        text: str,
+        severity: Severity = "info",
+        *,
+        topic: str = "",
+        counts: bool = False,
+        at_least_s: float = 0.0,
+    ) -> None:
         """Shows a toast."""
-        self.toasts.say(text, severity, self.now, topic=topic, counts=counts)
+        self.toasts.say(text, severity, self.now, topic=topic, counts=counts, at_least_s=at_least_s)
 
     @property
     def overlay(self) -> Overlay | None:

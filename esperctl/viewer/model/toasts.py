@@ -28,7 +28,16 @@ class Toasts:
     def __init__(self) -> None:
         self._said: list[_Said] = []
 
-    def say(self, text: str, severity: Severity, now: float, *, topic: str = "", counts: bool = False) -> None:
+    def say(
+        self,
+        text: str,
+        severity: Severity,
+        now: float,
+        *,
+        topic: str = "",
+        counts: bool = False,
+        at_least_s: float = 0.0,
+    ) -> None:
         """Says something.
 
         Args:
@@ -37,13 +46,14 @@ class Toasts:
             now: Monotonic seconds.
             topic: What is said of the same topic replaces what was said before; without one, the same text does.
             counts: Whether it says how often, when the one before of its topic counted, too.
+            at_least_s: How long it stays, if that is longer than its severity has it.
         """
         text = safe_text(text[:_MAX_CHARACTERS])
         topic = topic or text
         before = next((said for said in self._said if said.topic == topic), None)
         count = before.count + 1 if counts and before is not None and before.counts else 1
         self._said = [said for said in self._said if said.topic != topic]
-        self._said.append(_Said(topic, text, severity, now + DURATIONS_S[severity], count, counts))
+        self._said.append(_Said(topic, text, severity, now + max(DURATIONS_S[severity], at_least_s), count, counts))
         del self._said[:-MAX_TOASTS]
 
     def expire(self, now: float) -> None:

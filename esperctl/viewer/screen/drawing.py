@@ -56,6 +56,7 @@ def draw(view: View, theme: Theme) -> Picture:
     if view.overlay is not None:
         canvas.cursor = None
         _draw_overlay(canvas.region(overlay_area(view.columns, view.rows)), view.overlay)
+    if view.overlay is not None or _inspector_is_alone(view):
         draw_newest_toast(canvas.region(layout.title), view.toasts)
     else:
         draw_toasts(canvas.whole().part(0, 1, view.columns, layout.log.rows), view.toasts)
@@ -66,7 +67,7 @@ def _draw_log_and_inspector(canvas: Canvas, layout: Layout, view: View) -> None:
     inspector = view.inspector
     if inspector is not None and layout.panel is not None:
         draw_inspector(canvas.region(layout.panel), inspector, is_panel=True)
-    elif inspector is not None and inspector.has_focus and view.columns < PANEL_FROM_COLUMNS:
+    elif inspector is not None and _inspector_is_alone(view):
         draw_inspector(canvas.region(layout.log), inspector, is_panel=False)
         return
     if view.log is None:
@@ -75,6 +76,11 @@ def _draw_log_and_inspector(canvas: Canvas, layout: Layout, view: View) -> None:
     draw_log(region, view.log)
     if inspector is None or not inspector.has_focus:
         draw_log_cursor(region, view.log)
+
+
+def _inspector_is_alone(view: View) -> bool:
+    """Whether it stands in place of the log."""
+    return view.inspector is not None and view.inspector.has_focus and view.columns < PANEL_FROM_COLUMNS
 
 
 def _draw_bar(region: Region, bar: CaptureProgress | SearchView | TextInput, view: View) -> None:

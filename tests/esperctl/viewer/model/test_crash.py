@@ -122,7 +122,7 @@ def test_the_whole_crash_flow(make_viewer: MakeViewer, make_coredump: Callable[.
     viewer.happen(ended("bench1-17", viewer.next_seq))
     assert viewer.mode == "DEVICE"
     assert viewer.view.capture is None
-    assert "core dump bench1-17 captured (8.0 KiB); decoding…" in viewer.toasts
+    assert "core dump bench1-17 captured (8.0 KiB); decoding…; Ctrl-T v shows it" in viewer.toasts
     viewer.happen(DecodeQueued("bench1-17", 1), DecodeStarted("bench1-17", "native", 1))
     assert viewer.view.inspector is not None
     assert viewer.view.inspector.items[-1].detail.startswith("decoding, ")
@@ -355,7 +355,7 @@ def test_a_partial_dump_is_a_warning(viewer: Viewer) -> None:
     viewer.happen(CoredumpStarted("bench1-2", viewer.next_seq))
     viewer.happen(ended("bench1-2", viewer.next_seq, "partial"))
 
-    assert viewer.toasts == ["core dump bench1-2 is partial (reboot), 8.0 KiB"]
+    assert viewer.toasts == ["core dump bench1-2 is partial (reboot), 8.0 KiB; Ctrl-T v shows it"]
     assert viewer.view.toasts[0].severity == "warning"
 
 

@@ -114,6 +114,14 @@ def test_who_takes_over_is_named_and_the_viewer_is_read_only_then(viewer: Viewer
 
     assert viewer.mode == "READ-ONLY"
     assert any("bob (pid 2) took over" in toast for toast in viewer.toasts)
+
+
+def test_what_is_typed_when_the_lease_is_lost_becomes_no_command(viewer: Viewer) -> None:
+    viewer.happen(WriterChanged("bob (pid 2)", "me (pid 1)", stolen=True))
+
+    assert viewer.press("x", "s", "enter") == []
+    assert any("Ctrl-T or Esc makes keys commands" in toast for toast in viewer.toasts)
+    assert viewer.press("ctrl-t") == []
     assert viewer.press("x") == [Leave()]
 
 
