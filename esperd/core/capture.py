@@ -130,6 +130,7 @@ class CoreDumpCapture:
         self._last_seq = first_seq
         self._started = now
         self._last_progress = now
+        self._told_bytes = 0
         self.deadline = now + limits.coredump_idle_s
 
     def on_line(self, line: bytes, text: bytes, seq: int, now: float) -> Signal:
@@ -180,11 +181,17 @@ class CoreDumpCapture:
         """What it means that the deadline passed."""
         return "complete" if self._verifier.is_complete else "idle_timeout"
 
+    @property
+    def progress_deadline(self) -> float | None:
+        """When what arrived since the last progress event is to be told, also if nothing follows."""
+        return None if self._told_bytes == self._raw_bytes else self._last_progress + self._limits.progress_s
+
     def progress(self, now: float) -> CoredumpProgress | None:
         """A progress event when the last one is long enough ago."""
-        if now - self._last_progress < self._limits.progress_s:
+        if now < self._last_progress + self._limits.progress_s:
             return None
         self._last_progress = now
+        self._told_bytes = self._raw_bytes
         header = self._verifier.header
         return CoredumpProgress(
             self.id,

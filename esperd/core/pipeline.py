@@ -124,6 +124,7 @@ class Pipeline:
             self._boot.deadline,
             self._panic.deadline,
             None if self._capture is None else self._capture.deadline,
+            None if self._capture is None else self._capture.progress_deadline,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 

@@ -506,7 +506,16 @@ def test_progress_is_told_while_a_dump_arrives(make_driver: type[Driver], dumps:
         board.send(line)
         board.wait(0.1)
     progress = board.all(CoredumpProgress)
-    assert [(step.raw_lines, step.expected_bytes) for step in progress] == [(4, 228)]
+    assert [(step.raw_lines, step.expected_bytes) for step in progress] == [(3, 228), (5, 228)]
+
+
+def test_progress_of_a_dump_that_stalls_tells_all_that_arrived(make_driver: type[Driver], dumps: DumpMaker) -> None:
+    board = make_driver(CoreLimits(progress_s=0.25))
+    lines = dumps.lines()
+    board.send(START, *lines[:3])
+    board.wait(5.0)
+    progress = board.all(CoredumpProgress)
+    assert [step.raw_lines for step in progress] == [3]
 
 
 # Properties --------------------------------------------------------------------------------------------
