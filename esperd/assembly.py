@@ -155,7 +155,7 @@ def make_board(
             decoding.panics,
         )
     )
-    disk.watch(board.on_disk_failure, board.on_disk_recovery)
+    disk.watch(board.disk_reports.on_failure, board.disk_reports.on_recovery)
     return board
 
 

@@ -6,7 +6,8 @@ from typing import Final
 import trio
 
 from esper_protocol.events import Telemetry
-from esperd.board.board import Board, rss_bytes
+from esperd.board.board import Board
+from esperd.resident_memory import rss_bytes
 
 _PERIOD_S: Final = 60.0
 

@@ -5,25 +5,19 @@ an event, and followed by another try. It never reaches another board.
 """
 
 import dataclasses
-import errno
 import logging
 import math
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import trio
 
 from esper_protocol.events import (
-    BreakSent,
     CaptureEndReason,
     Failure,
     Gap,
     GapReason,
     Note,
-    ResetSent,
     SessionClosed,
     SessionFailed,
     SessionLost,
@@ -32,10 +26,12 @@ from esper_protocol.events import (
     Tx,
 )
 from esperd.board.captures import Captures
+from esperd.board.disk_reports import DiskReports
 from esperd.board.heartbeat import Heartbeat
 from esperd.board.lease import WriterLease
 from esperd.board.lending import Lending, Loan
 from esperd.board.panics import PanicWatch
+from esperd.board.port_control import PortControl
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity, Session
 from esperd.core.limits import CoreLimits
@@ -45,9 +41,10 @@ from esperd.decode.panic_jobs import PanicJobs
 from esperd.errors import CommandError, innermost
 from esperd.ports.endpoint_kinds import Endpoint, OpenableEndpoint
 from esperd.ports.opening import open_device, open_port
-from esperd.ports.port import Port, PortBusy, PortError, PortLost, PortUnsupported
+from esperd.ports.port import Port, PortBusy, PortError
+from esperd.resident_memory import rss_bytes
 from esperd.storage.coredumps import CoredumpStore
-from esperd.storage.disk_writer import RETRY_S, DiskWriter, Lost
+from esperd.storage.disk_writer import DiskWriter
 from esperd.storage.journal import Journal
 
 _log: Final = logging.getLogger(__name__)
@@ -56,15 +53,8 @@ _FIRST_RETRY_S: Final = 0.1
 _LONGEST_RETRY_S: Final = 1.0
 # Who holds a port is found by a walk through /proc, which is not done every second.
 _BUSY_RETRY_S: Final = 5.0
-# A board that takes no input for this long is not going to: a USB console that nobody reads, say.
-_WRITE_TIMEOUT_S: Final = 5.0
 # What is sent is also journaled, in one event; nobody types this much.
 _MAX_SEND_BYTES: Final = 64 * 1024
-# EN is pulled low through RTS; the capacitor on it needs some time. Source: esptool, reset strategies.
-_RESET_PULSE_S: Final = 0.1
-_BOOT_PIN_S: Final = 0.05
-# The pulse takes a fraction of a second; a network in between may take none of it.
-_RESET_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +97,10 @@ class Board:
         self.lease = WriterLease(parts.publisher)
         self.lending = Lending(parts.name)
         self.captures = Captures(parts.publisher, parts.store, parts.disk, self._end_capture, parts.decodes)
+        self.control = PortControl(parts.name, parts.publisher, self._open_port)
+        self.disk_reports = DiskReports(parts.publisher, self.captures, parts.journal)
         self._session: Session | None = None
         self._next_coredump = parts.next_coredump
-        self._write_lock = trio.Lock()
-        self._lines_lock = trio.Lock()
         self._away: tuple[float, GapReason] | None = None
         self._owning = trio.CancelScope()
         self._closing = _STOPPING
@@ -261,10 +251,7 @@ class Board:
         self.captures.save_again()
         if not is_lent:
             self.publisher.publish(SessionClosed(port.path, self._closing.text))
-        # A port that is closed in the middle of a reset would hold the board in it. A reset is short.
-        with trio.CancelScope(shield=True):
-            async with self._lines_lock:
-                pass
+        await self.control.settle()
 
     def _end_session(self, reason: CaptureEndReason) -> None:
         session, self._session = self._session, None
@@ -296,23 +283,6 @@ class Board:
             f"decodes={self.parts.decodes.running + self.parts.panics.running} rss_bytes={rss_bytes()}"
         )
 
-    def on_disk_failure(self, error: OSError) -> None:
-        """The journal can't be written; viewers are served from memory meanwhile."""
-        hint = "the journal waits in memory and is tried again"
-        self.publisher.publish(
-            Failure("disk", f"{error.strerror}: {error.filename or self.parts.journal.directory}", hint, RETRY_S)
-        )
-
-    def on_disk_recovery(self, lost: Lost | None, failure: OSError) -> None:
-        """The journal is written again."""
-        self.captures.save_again()
-        if lost is None:
-            self.publisher.publish(Note("the disk takes the journal again; nothing was lost", "esperd"))
-            return
-        reason: GapReason = "disk_full" if failure.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_stalled"
-        detail = f"the disk refused: {failure.strerror}"
-        self.publisher.publish(Gap(reason, detail, lost.size_bytes, lost.first_seq, lost.last_seq))
-
     def _end_capture(self, reason: CaptureEndReason) -> None:
         if self._session is not None:
             self._session.end_capture(reason)
@@ -334,36 +304,8 @@ class Board:
                 f"{self.name}: core dump {coredump_id} is arriving, nothing is sent to the board meanwhile",
                 "wait for its end, or `esperctl coredumps abort`",
             )
-        await self._write(data)
+        await self.control.write(data)
         self.publisher.publish(Tx(data, who))
-
-    async def reset(self, who: str, *, bootloader: bool) -> None:
-        """Pulses EN by the control lines; with *bootloader* GPIO0 is low as EN rises.
-
-        Raises:
-            CommandError: absent, unsupported, timed_out.
-        """
-        port = self._open_port()
-        # Shielded, because a pulse that is cut leaves the board in reset. The lock: two at once would make no pulse.
-        with trio.move_on_after(_RESET_TIMEOUT_S, shield=True) as scope, _translated(self.name):
-            async with self._lines_lock:
-                await _pulse(port, bootloader=bootloader)
-        if scope.cancelled_caught:
-            raise CommandError("timed_out", f"{self.name}: the port did not take the reset")
-        self.publisher.publish(ResetSent(who, bootloader))
-
-    async def send_break(self, who: str, duration_s: float) -> None:
-        """Sends a break condition.
-
-        Raises:
-            CommandError: absent, unsupported, bad_request.
-        """
-        if not 0 < duration_s <= _WRITE_TIMEOUT_S:
-            raise CommandError("bad_request", f"a break lasts up to {_WRITE_TIMEOUT_S:g} s, not {duration_s:g} s")
-        port = self._open_port()
-        with _translated(self.name):
-            await port.send_break(duration_s)
-        self.publisher.publish(BreakSent(who, duration_s))
 
     async def lend(self, client: int, who: str, command: str, *, force: bool) -> str:
         """Closes the port for a client, which has it until it gives it back; returns the device or the URL.
@@ -399,24 +341,11 @@ class Board:
 
     async def _write_answer(self, answer: WriteToBoard) -> None:
         try:
-            await self._write(answer.data)
+            await self.control.write(answer.data)
         except CommandError as error:
             _log.warning("answer not written board=%s error=%s", self.name, error)
         else:
             self.publisher.publish(Tx(answer.data, "esperd", answer.why))
-
-    async def _write(self, data: bytes) -> None:
-        port = self._open_port()
-        with trio.move_on_after(_WRITE_TIMEOUT_S) as scope:
-            async with self._write_lock:
-                with _translated(self.name):
-                    await port.send(data)
-        if scope.cancelled_caught:
-            raise CommandError(
-                "timed_out",
-                f"{self.name}: the board took no input for {_WRITE_TIMEOUT_S:g} s; a part may have arrived",
-                "reset it, or check that its firmware reads its console",
-            )
 
     def _open_port(self) -> Port:
         self.lending.check_not_lent()
@@ -426,32 +355,3 @@ class Board:
                 "absent", f"{self.name} is not connected: {detail}", "plug it in, or see `esperctl status`"
             )
         return self._session.port
-
-
-async def _pulse(port: Port, *, bootloader: bool) -> None:
-    await port.set_modem_lines(dtr=False, rts=True)
-    await trio.sleep(_RESET_PULSE_S)
-    if bootloader:
-        await port.set_modem_lines(dtr=True, rts=False)
-        await trio.sleep(_BOOT_PIN_S)
-    await port.set_modem_lines(dtr=False, rts=False)
-
-
-@contextmanager
-def _translated(board: str) -> Generator[None]:
-    """Turns what a port says into what a client is told."""
-    try:
-        yield
-    except PortUnsupported as error:
-        raise CommandError("unsupported", f"{board}: {error}") from error
-    except (PortLost, trio.ClosedResourceError) as error:
-        raise CommandError("absent", f"{board}: the port went away meanwhile") from error
-
-
-def rss_bytes() -> int:
-    """The daemon's resident memory. Source: proc(5), statm: the second number, in pages."""
-    try:
-        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - a pseudo-file, read once
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0

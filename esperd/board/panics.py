@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from esper_protocol.events import App, Backtrace, Panic
+from esper_protocol.events import App, Backtrace, Panic, panic_target
 from esperd.board.publisher import Origin, Publisher
 from esperd.decode.panic import has_addresses
 from esperd.decode.panic_job import PanicSource
@@ -80,14 +80,14 @@ class PanicWatch:
             if not (is_inside and backtrace.frames == panic.backtrace):
                 self._release(before, backtrace)
         if has_addresses(panic):
-            self._found.append(_Found(origin, f"panic:{seq}", panic))
+            self._found.append(_Found(origin, panic_target(seq), panic))
 
     def _release(self, origin: Origin, backtrace: Backtrace) -> None:
         line = backtrace.line_seq
         panic = Panic(
             "other", "backtrace", False, None, None, {}, backtrace.frames, backtrace.corrupted, None, line, line
         )
-        self._found.append(_Found(origin, f"panic:{line}", panic))
+        self._found.append(_Found(origin, panic_target(line), panic))
 
     def _source(self, found: _Found, app_sha256: str | None) -> PanicSource:
         publisher, panic = self._publisher, found.panic

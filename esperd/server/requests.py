@@ -54,14 +54,14 @@ async def _send(client: "ClientSession", request: messages.Send) -> Result:
 async def _reset(client: "ClientSession", request: messages.Reset) -> Result:
     board = client.registry.board(request.board)
     board.lease.check_may_send(client.id)
-    await board.reset(client.who, bootloader=request.bootloader)
+    await board.control.reset(client.who, bootloader=request.bootloader)
     return messages.Done()
 
 
 async def _break(client: "ClientSession", request: messages.Break) -> Result:
     board = client.registry.board(request.board)
     board.lease.check_may_send(client.id)
-    await board.send_break(client.who, request.duration_s)
+    await board.control.send_break(client.who, request.duration_s)
     return messages.Done()
 
 

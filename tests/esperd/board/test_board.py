@@ -87,7 +87,7 @@ async def test_a_port_without_control_lines_says_so(
         board = registry.board("b")
         board.publisher.add_follower(recorder)
         await recorder.wait_for(SessionOpened)
-        for request in (board.reset("me", bootloader=False), board.send_break("me", 0.1)):
+        for request in (board.control.reset("me", bootloader=False), board.control.send_break("me", 0.1)):
             with pytest.raises(CommandError, match="b: ") as caught:
                 await request
             assert caught.value.code == "unsupported"

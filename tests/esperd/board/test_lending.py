@@ -69,8 +69,8 @@ async def test_whoever_wants_the_port_meanwhile_is_told_who_has_it(tmp_path: Pat
         await lend(board)
         wanted = (
             lambda: board.send(b"x", 1, "alice"),
-            lambda: board.reset("bob", bootloader=False),
-            lambda: board.send_break("bob", 0.1),
+            lambda: board.control.reset("bob", bootloader=False),
+            lambda: board.control.send_break("bob", 0.1),
             lambda: lend(board, 2),
         )
         for want in wanted:
@@ -114,7 +114,7 @@ async def test_a_port_that_is_not_closed_in_time_is_not_lent(
 
         async def hold_the_lines() -> None:
             # What closing waits for: a reset that never ends.
-            async with board._lines_lock:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - no port here is that slow
+            async with board.control.lines:
                 await released.wait()
 
         async with trio.open_nursery() as nursery:
