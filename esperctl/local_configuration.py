@@ -9,7 +9,7 @@ import msgspec
 
 from esperctl.errors import FailedError, TimedOutError
 
-_MODULE: Final = "esperd.config_command"
+_MODULE: Final = "esperd.configuration.command"
 # It reads one file; a name service behind the users of [access] may be slow.
 _TIMEOUT_S: Final = 30.0
 

@@ -21,7 +21,7 @@ from esperd.board.board import Board, BoardParts
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity
 from esperd.clock import rfc3339
-from esperd.config import BoardConfig, Config
+from esperd.configuration.config import BoardConfig, Config
 from esperd.core.limits import CoreLimits
 from esperd.decode.decoder_process import WORKER, DecoderProcess
 from esperd.decode.decoding import Decoding

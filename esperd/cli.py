@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from esper_protocol.version import PACKAGE_VERSION
-from esperd.config import Config, load_config
+from esperd.configuration.config import Config, load_config
 from esperd.daemon import run_daemon
 from esperd.errors import EXIT_FAILED, EXIT_INTERRUPTED, EsperdError
 from esperd.log_files import set_up_logging

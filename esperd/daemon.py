@@ -20,7 +20,7 @@ from esper_protocol.version import PACKAGE_VERSION
 from esperd.assembly import daemon_record, make_decoding, open_store
 from esperd.board.board import Board
 from esperd.clock import rfc3339, wall_ns
-from esperd.config import Config
+from esperd.configuration.config import Config
 from esperd.fleet import Fleet, HeldBoard
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.reload import Reloader
@@ -31,7 +31,7 @@ from esperd.service_manager import ServiceManager
 from esperd.service_status import report_status
 from esperd.storage.orphans import Orphans
 from esperd.telemetry import publish_telemetry
-from esperd.watchdog import feed_watchdog
+from esperd.watchdog import Watchdog
 
 _log: Final = logging.getLogger(__name__)
 
@@ -124,9 +124,8 @@ async def _serve(parts: _Parts, boards: list[Board], listener: socket.socket, di
 async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nursery) -> str:
     """Reloads at each SIGHUP; returns the name of the signal that ends it."""
     config, observers = parts.config, _Observers(parts)
-    reloader = Reloader(
-        config, parts.load, parts.fleet, parts.registry, parts.hooks, parts.service, disks, owners, observers.restart
-    )
+    parts.fleet.on_change = observers.boards_changed
+    reloader = Reloader(config, parts.load, parts.fleet, parts.registry, parts.hooks, parts.service, disks, owners)
     owners.start_soon(reloader.run)
     owners.start_soon(observers.run)
     owners.start_soon(publish_telemetry, parts.fleet.boards)
@@ -154,29 +153,34 @@ def _has_terminal() -> bool:
 
 
 class _Observers:
-    """What is said of the boards to the service manager; begun anew when boards come or go."""
+    """What is said of the boards to the service manager."""
 
     def __init__(self, parts: _Parts) -> None:
-        self._service = parts.service
+        service = self._service = parts.service
         self._boards = parts.fleet.boards
-        self._scope = trio.CancelScope()
+        self._reporting = trio.CancelScope()
+        watched_s = service.watchdog_s
+        self._watchdog = None if watched_s is None else Watchdog(service, self._boards, watched_s)
 
-    def restart(self) -> None:
+    def boards_changed(self) -> None:
         """Has them look at the boards that are there now."""
-        self._scope.cancel()
+        self._reporting.cancel()
+        if self._watchdog is not None:
+            self._watchdog.boards_changed()
 
     async def run(self) -> None:
         """Observes until cancelled."""
-        service = self._service
-        if service.address is None:
+        if self._service.address is None:
             return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._report)
+            if self._watchdog is not None:
+                nursery.start_soon(self._watchdog.run)
+
+    async def _report(self) -> None:
         while True:
-            with trio.CancelScope() as self._scope:
-                boards = list(self._boards.values())
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(report_status, service, boards)
-                    if service.watchdog_s is not None:
-                        nursery.start_soon(feed_watchdog, service, boards, service.watchdog_s)
+            with trio.CancelScope() as self._reporting:
+                await report_status(self._service, list(self._boards.values()))
 
 
 async def _serve_clients(

@@ -6,6 +6,7 @@ last. When a board alone goes, the same order holds for it.
 
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +16,7 @@ from esper_protocol.events import DaemonStopping
 from esperd.assembly import StoredBoard, make_board, open_stored_board, publish_start, running_alone, start_errors
 from esperd.board.board import Board
 from esperd.board.session import Activity
-from esperd.config import BoardConfig, Config
+from esperd.configuration.config import BoardConfig, Config
 from esperd.decode.decoding import Decoding
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.storage.coredumps import CoredumpStore
@@ -44,8 +45,14 @@ class _Running:
     written: trio.Event
 
 
+def _ignore_change() -> None:
+    """Nobody watches."""
+
+
 class Fleet:
     """Opens boards and closes them; ``boards`` are those that clients may see.
+
+    ``on_change`` is called whenever those are others: at once, and not only when a board has been closed in order.
 
     Args:
         store: Of their core dumps.
@@ -56,6 +63,7 @@ class Fleet:
 
     def __init__(self, store: CoredumpStore, decoding: Decoding, hooks: CrashHooks, started_at: str) -> None:
         self.boards: dict[str, Board] = {}
+        self.on_change: Callable[[], None] = _ignore_change
         self._store = store
         self._decoding = decoding
         self._hooks = hooks
@@ -94,15 +102,20 @@ class Fleet:
     def show(self, board: Board, owners: trio.Nursery) -> None:
         """Opens the port of a board, and lets clients see it."""
         self.boards[board.name] = board
+        self.on_change()
         owners.start_soon(self._own, self._running[board.name])
 
     async def retire(self, name: str) -> None:
         """Ends a board in order: its port, its decodes, its journal, its lock."""
         running, board = self._running[name], self.boards.pop(name)
+        # First: nobody is to wait for a board that is about to end.
+        self.on_change()
         board.explain_closing(REMOVED)
         running.scope.cancel()
         await running.closed.wait()
+        # Before the last event: each job ends in one of its own.
         await self._decoding.jobs.detach(name)
+        await self._decoding.panics.detach(name)
         self._hooks.forget(board)
         board.publisher.stop(DaemonStopping(REMOVED))
         board.parts.disk.close()

@@ -13,8 +13,8 @@ import trio
 
 from esper_protocol.events import Failure, Note
 from esperd.assembly import core_limits, journal_limits, retention_limits, worker_command
-from esperd.config import BoardConfig, Config
-from esperd.config_changes import Changes, compare
+from esperd.configuration.changes import Changes, compare
+from esperd.configuration.config import BoardConfig, Config
 from esperd.errors import EsperdError
 from esperd.fleet import Fleet
 from esperd.hooks.crash_hooks import CrashHooks
@@ -32,7 +32,6 @@ class Reloader:
         load: Reads the configuration again, as it was read at the start; blocks.
         disks: Where disk writers run.
         owners: Where the tasks of boards run.
-        on_boards_changed: Called when boards have come or gone.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class Reloader:
         service: ServiceManager,
         disks: trio.Nursery,
         owners: trio.Nursery,
-        on_boards_changed: Callable[[], None],
     ) -> None:
         self.config = config
         self._load = load
@@ -55,7 +53,6 @@ class Reloader:
         self._service = service
         self._disks = disks
         self._owners = owners
-        self._on_boards_changed = on_boards_changed
         self._asked = trio.Event()
 
     def ask(self) -> None:
@@ -94,8 +91,6 @@ class Reloader:
             await self._fleet.retire(name)
         for board in changes.opened:
             await self._open(board)
-        if changes.closed or changes.opened:
-            self._on_boards_changed()
         self._tell(changes)
 
     def _apply(self, config: Config) -> None:

@@ -99,10 +99,14 @@ def _take_listener(environment: MutableMapping[str, str]) -> socket.socket | Non
         return None
     if count != "1":
         raise StartError(f"the service manager passed on {count} sockets", "give the socket unit one ListenStream=")
-    if not stat.S_ISSOCK(os.fstat(_FIRST_DESCRIPTOR).st_mode):
-        raise _not_usable()
-    listener = socket.socket(fileno=_FIRST_DESCRIPTOR)
-    listener.set_inheritable(False)
+    try:
+        if not stat.S_ISSOCK(os.fstat(_FIRST_DESCRIPTOR).st_mode):
+            raise _not_usable()
+        listener = socket.socket(fileno=_FIRST_DESCRIPTOR)
+        listener.set_inheritable(False)
+    except OSError as error:
+        # It is not even open.
+        raise _not_usable() from error
     is_ours = listener.family == socket.AF_UNIX and listener.type == socket.SOCK_STREAM
     is_listening = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
     # The name of an abstract socket is bytes: clients look for daemons in a folder.

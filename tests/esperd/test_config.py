@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from esperd.cli import parser
-from esperd.config import Config, examine_settings, load_config
-from esperd.config_file import examine_file, read_file
+from esperd.configuration.config import Config, examine_settings, load_config
+from esperd.configuration.file import examine_file, read_file
 from esperd.errors import EXIT_USAGE, ConfigurationError
 from esperd.settings import GIB, KIB, MIB, Limits
 from esperd.sizes import parse_size, size_text

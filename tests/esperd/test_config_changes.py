@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from esperd.config import Config
-from esperd.config_changes import compare
+from esperd.configuration.changes import compare
+from esperd.configuration.config import Config
 from esperd.permissions import Members, Permissions
 from esperd.settings import HookSettings, Limits
 from esperd.storage.files import Access

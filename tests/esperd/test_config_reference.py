@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from esperd.config_file import examine_file, fields_of
-from esperd.config_reference import EXAMPLES, TABLES, entries_of, field_texts, markdown, toml
+from esperd.configuration.file import examine_file, fields_of
+from esperd.configuration.reference import EXAMPLES, TABLES, entries_of, field_texts, markdown, toml
 from esperd.hooks.record import CrashRecord
 from esperd.settings import Settings
 
@@ -18,7 +18,7 @@ _ALL_TABLES: tuple[type[msgspec.Struct], ...] = (Settings, *TABLES.values())
 def test_what_is_in_docs_is_what_the_settings_say(name: str, made: object) -> None:
     assert callable(made)
     kind = "toml" if name.endswith("toml") else "markdown"
-    assert (DOCS / name).read_text("utf-8") == made(), f"make it anew: python -m esperd.config_reference {kind}"
+    assert (DOCS / name).read_text("utf-8") == made(), f"make it anew: python -m esperd.configuration.reference {kind}"
 
 
 def test_every_key_is_documented() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from esperd.cli import main
-from esperd.config_file import read_file
+from esperd.configuration.file import read_file
 from esperd.errors import ConfigurationError
 
 

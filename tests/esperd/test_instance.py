@@ -1,6 +1,6 @@
 import pytest
 
-from esperd.instance import port_of_instance
+from esperd.configuration.instance import port_of_instance
 
 LINK = "usb-Silicon_Labs_CP2102_0001-if00-port0"
 

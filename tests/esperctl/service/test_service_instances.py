@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from esperctl.service.instances import escape, instance_of
-from esperd.instance import port_of_instance
+from esperd.configuration.instance import port_of_instance
 
 PATHS = ["ttyUSB0", "serial/by-path/pci-0000:00:14.0-usb-0:2:1.0-port0", "esp/left", "a b", "ü", ".hidden", "x@y"]
 

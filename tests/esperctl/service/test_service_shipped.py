@@ -7,7 +7,7 @@ import pytest
 
 import esperctl.service
 from esperctl.service.shipped import FOLDER, program_drop_in
-from esperd.config_file import examine_file
+from esperd.configuration.file import examine_file
 from esperd.settings import Settings
 
 

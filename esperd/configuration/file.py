@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import inspect
 
-from esperd.config_lines import KeyPath, key_lines
+from esperd.configuration.lines import KeyPath, key_lines
 from esperd.errors import ConfigurationError
 from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
 from esperd.sizes import parse_size, size_text

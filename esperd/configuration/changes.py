@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from esperd.config import BoardConfig, Config
+from esperd.configuration.config import BoardConfig, Config
 from esperd.settings import Limits
 
 # Sizes of what was made at the start.

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from esper_protocol.records import Machine
-from esperd.config_file import SettingsFile, fields_of, key_text, read_file, setting
+from esperd.configuration.file import SettingsFile, fields_of, key_text, read_file, setting
+from esperd.configuration.instance import port_of_instance
 from esperd.errors import ConfigurationError
-from esperd.instance import port_of_instance
 from esperd.permissions import Permissions, read_permissions
 from esperd.ports.endpoint import BoardArgument, EndpointError, parse_board_argument
 from esperd.ports.endpoint_kinds import ReplayEndpoint

@@ -1,6 +1,6 @@
 """The reference of the configuration, and the commented default file: both are made from the settings themselves.
 
-``python -m esperd.config_reference markdown`` and ``… toml`` print them; a test compares them with what is in ``docs``.
+``python -m esperd.configuration.reference markdown`` and ``… toml`` print them; a test compares them with what is in ``docs``.
 """
 
 import ast
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from esperd import settings
-from esperd.config_file import allowed_text, fields_of
+from esperd.configuration.file import allowed_text, fields_of
 from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
 from esperd.sizes import size_text
 

@@ -1,4 +1,4 @@
-"""``python -m esperd.config_command check|show [FILE]``: what `esperctl config` shows, as one JSON document.
+"""``python -m esperd.configuration.command check|show [FILE]``: what `esperctl config` shows, as one JSON document.
 
 A program of its own, because the client shares no code with the daemon, and because what it says holds for a daemon
 that is yet to be started.
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from esperd.config import examine_settings, find_file
-from esperd.config_file import SettingsFile, examine_file
-from esperd.config_values import EffectiveValue, effective_values
+from esperd.configuration.config import examine_settings, find_file
+from esperd.configuration.file import SettingsFile, examine_file
+from esperd.configuration.values import EffectiveValue, effective_values
 from esperd.errors import EXIT_FAILED, ConfigurationError
 
 _CHECK, _SHOW = "check", "show"
@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
     """Prints the answer; returns 0, or 1 when something is wrong with the file."""
     action = words[0] if words else ""
     if action not in (_CHECK, _SHOW) or len(words) > 2:
-        sys.stderr.write(f"usage: python -m esperd.config_command {_CHECK}|{_SHOW} [FILE]\n")
+        sys.stderr.write(f"usage: python -m esperd.configuration.command {_CHECK}|{_SHOW} [FILE]\n")
         return 2
     report = examine(find_file(words[1] if len(words) > 1 else None), with_settings=action == _SHOW)
     sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")

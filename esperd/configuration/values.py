@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from esperd.config import default_directories
-from esperd.config_file import SettingsFile, key_text
-from esperd.config_lines import KeyPath
+from esperd.configuration.config import default_directories
+from esperd.configuration.file import SettingsFile, key_text
+from esperd.configuration.lines import KeyPath
 from esperd.settings import Settings
 from esperd.sizes import size_text
 
