@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-systemd lint format coverage benchmark picture firmware clean
+.PHONY: help demo test test-systemd lint format coverage benchmark docs picture firmware clean
 
 help:
 	@echo "make demo       a simulated board crashes; its core dump is captured while two viewers watch (10 s)"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint       ruff, mypy --strict, pyright strict"
 	@echo "make coverage   branch coverage of the parts without I/O; fails below 100 %"
 	@echo "make benchmark  the quick profile; 'make benchmark PROFILE=full' for the other"
+	@echo "make docs       makes the generated pages of docs/ anew"
 	@echo "make picture    takes the README's picture of the viewer anew"
 	@echo "make firmware   rebuilds and re-records the simulated board (needs a RISC-V compiler and QEMU)"
 
@@ -38,6 +39,9 @@ lint: $(VENV)/development
 format: $(VENV)/development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/development
+	$(BIN)/python docs/generate.py
 
 picture: $(VENV)/development
 	$(BIN)/python demo/picture.py docs/viewer.svg

@@ -34,6 +34,25 @@ VECTORS: Final = DOCS.parent / "protocol" / "vectors" / "events.jsonl"
 COLUMNS: Final = 110
 KEYS_BEGIN: Final = "<!-- keys: made by docs/generate.py -->"
 KEYS_END: Final = "<!-- end of keys -->"
+_COMMANDS_TEXT: Final = """\
+What `--help` prints. Options stand in any order, before or after the names. `list` is another name of `boards`,
+`monitor` of `attach`. What commands end with: [exit codes](exit-codes.md)."""
+_VARIABLES: Final = (
+    ("`ESPER_BOARD`", "the board, where none is named"),
+    ("`ESPER_SOCKET`", "the daemon's socket, where none is named; else all are asked that are found"),
+    ("`NO_COLOR`", "set and not empty: no colours"),
+)
+_EVENTS_TEXT: Final = """\
+Bytes are base64. Of a `line` event with several lines each is an object of its own. More fields and more kinds may
+come; skip what you do not know. How the same looks on the socket: [the protocol](../../protocol/SPEC.md#9-events)."""
+_ENVELOPE: Final = (
+    ("`kind`", "one of the kinds below"),
+    ("`seq`", "the position in the board's journal"),
+    ("`at`", "when it was published, RFC 3339, UTC"),
+    ("`board`", "the name of the board"),
+    ("`generation`", "the session: how often the port was opened"),
+    ("`boot`", "how often the firmware started"),
+)
 _NOTICE: Final = "<!-- Made by docs/generate.py; do not edit. -->"
 _SETS: Final = {
     "LineEnd": events.LineEnd,
@@ -70,13 +89,9 @@ def commands_page() -> str:
     parts = [
         "# Commands",
         _NOTICE,
-        "What `--help` prints. Options stand in any order, before or after the names. `list` is another name of `boards`,\n"
-        "`monitor` of `attach`. What commands end with: [exit codes](exit-codes.md).",
+        _COMMANDS_TEXT,
         _fenced(top_parser().format_help()),
-        "| variable | is |\n|---|---|\n"
-        "| `ESPER_BOARD` | the board, where none is named |\n"
-        "| `ESPER_SOCKET` | the daemon's socket, where none is named; else all are asked that are found |\n"
-        "| `NO_COLOR` | set and not empty: no colours |",
+        _table(("variable", "is"), _VARIABLES),
     ]
     for title, command in _every_command():
         parts += [f"## {title}", _fenced(parser_of(command, title).format_help())]
@@ -105,15 +120,8 @@ def events_page() -> str:
         "# Events",
         _NOTICE,
         "What happens to a board, as `esperctl events` prints it: a JSON object a line. All have these fields:",
-        "| field | is |\n|---|---|\n"
-        "| `kind` | one of the kinds below |\n"
-        "| `seq` | the position in the board's journal |\n"
-        "| `at` | when it was published, RFC 3339, UTC |\n"
-        "| `board` | the name of the board |\n"
-        "| `generation` | the session: how often the port was opened |\n"
-        "| `boot` | how often the firmware started |",
-        "Bytes are base64. More fields and more kinds may come; skip what you do not know. How the same looks on the socket\n"
-        "is in [the protocol](../../protocol/SPEC.md#9-events).",
+        _table(("field", "is"), _ENVELOPE),
+        _EVENTS_TEXT,
         "\n".join(f"[`{tag}`](#{tag})" + (" ·" if tag != kinds[-1][0] else "") for tag, _ in kinds),
     ]
     for tag, kind in kinds:
@@ -126,7 +134,10 @@ def events_page() -> str:
 def _fields(tag: str, kind: type[msgspec.Struct], section: str) -> str:
     if not kind.__struct_fields__:
         return "No fields of its own."
-    rows = {row[1].strip("` "): row for row in (line.strip("|").split("|") for line in section.splitlines() if line[:2] == "| ")}
+    rows = {
+        row[1].strip("` "): row
+        for row in (line.strip("|").split("|") for line in section.splitlines() if line[:2] == "| ")
+    }
     lines = ["| field | type | is |", "|---|---|---|"]
     if tag in ("line", "tx"):
         lines.append("| `text` | text | the bytes as text, without the line end; what is not UTF-8 as `\\xff` |")
@@ -174,9 +185,8 @@ def exit_codes_page() -> str:
         _NOTICE,
         "## esperctl",
         _table(("code", "means"), ((str(code), text) for code, text in codes.items())),
-        "A pipe that the reader closes (`esperctl logs | head`) ends it quietly." + (
-            " `run` ends with the code of the command that it ran." if "run" in COMMANDS else ""
-        ),
+        "A pipe that the reader closes (`esperctl logs | head`) ends it quietly."
+        + (" `run` ends with the code of the command that it ran." if "run" in COMMANDS else ""),
         "Of these commands the code says more:",
         _table(("command", "code"), ((f"`{title}`", text) for title, text in special)),
         "When a daemon refuses a request, the kind of its error decides:",

@@ -44,7 +44,7 @@ def add_arguments(parser: Parser) -> None:
         "--timeout", metavar="S", type=_seconds, help="deadline in seconds; default: 60, or the daemon's"
     )
     parser.add_argument("--force", action="store_true", help="also with a program that is not the dump's")
-    parser.add_argument("--html", metavar="FILE", help="write the report as one HTML file, for a ticket")
+    parser.add_argument("--html", metavar="FILE", help="the report as one HTML file; - is standard output")
     parser.add_argument("-v", "--verbose", action="store_true", help="local variables, too")
 
 
@@ -71,8 +71,12 @@ def _seconds(text: str) -> float:
 
 def _print(report: object, text: str, arguments: Arguments, output: Output) -> None:
     if arguments.html is not None:
+        page = format_html(msgspec.json.encode(report))
+        if arguments.html == "-":
+            output.write(page)
+            return
         try:
-            Path(arguments.html).write_bytes(format_html(msgspec.json.encode(report)))
+            Path(arguments.html).write_bytes(page)
         except OSError as error:
             raise FailedError(f"{arguments.html} can't be written: {error.strerror}") from error
         return

@@ -16,6 +16,7 @@ from esperd.server.handlers import bind
 from esperd.server.registry import Registry, unknown_coredump
 from esperd.storage.coredump_files import REPORT_NAME
 from esperd.storage.coredumps import age, over_limit
+from esperd.storage.files import TEMPORARY_SUFFIX
 
 if TYPE_CHECKING:
     from esperd.server.client import ClientSession
@@ -77,13 +78,19 @@ def _look_into(folder: Path) -> tuple[list[messages.CoredumpFile], str | None]:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
         return [], None
-    files = [
-        messages.CoredumpFile(entry.name, entry.stat(follow_symlinks=False).st_size)
-        for entry in entries
-        if entry.is_file(follow_symlinks=False)
-    ]
+    files = [file for entry in entries if (file := _file_of(entry)) is not None]
     has_report = any(file.name == REPORT_NAME and file.size_bytes <= _MAX_REPORT_BYTES for file in files)
     return files, (folder / REPORT_NAME).read_text("utf-8", "replace") if has_report else None
+
+
+def _file_of(entry: os.DirEntry[str]) -> messages.CoredumpFile | None:
+    """None for what is no file, or is gone again: a file that is being replaced has a temporary one beside it."""
+    try:
+        if entry.is_file(follow_symlinks=False) and not entry.name.endswith(TEMPORARY_SUFFIX):
+            return messages.CoredumpFile(entry.name, entry.stat(follow_symlinks=False).st_size)
+    except FileNotFoundError:
+        pass
+    return None
 
 
 async def _read_coredump_file(client: "ClientSession", request: messages.ReadCoredumpFile) -> Result:
