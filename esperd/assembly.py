@@ -105,10 +105,7 @@ def open_stored_board(config: Config, board: BoardConfig, store: CoredumpStore, 
 def make_decoding(config: Config, store: CoredumpStore) -> Decoding:
     """What core dumps and panics are decoded with."""
     limits = config.limits
-    is_simulated = any(isinstance(board.argument.endpoint, SimulatedEndpoint) for board in config.boards)
-    elfs = ElfStore(
-        config.state_dir / "elfs", limits.elf_store_bytes, config.access, (FIRMWARE_ELF,) if is_simulated else ()
-    )
+    elfs = ElfStore(config.state_dir / "elfs", limits.elf_store_bytes, config.access, builtin_elfs(config))
     limiter = trio.CapacityLimiter(1)
     process = DecoderProcess(
         worker_command(config),
@@ -207,6 +204,12 @@ def _repairs(recovery: Recovery, repaired: StoreRecovery) -> str:
     if repaired.temporary_files_removed:
         done.append(f"removed {repaired.temporary_files_removed} temporary files")
     return "; ".join(done)
+
+
+def builtin_elfs(config: Config) -> tuple[Path, ...]:
+    """The program of the simulated boards, where there is one."""
+    is_simulated = any(isinstance(board.argument.endpoint, SimulatedEndpoint) for board in config.boards)
+    return (FIRMWARE_ELF,) if is_simulated else ()
 
 
 def worker_command(config: Config) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ last. When a board alone goes, the same order holds for it.
 
 import contextlib
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,7 +62,7 @@ class Fleet:
 
     def __init__(self, store: CoredumpStore, decoding: Decoding, hooks: CrashHooks, started_at: str) -> None:
         self.boards: dict[str, Board] = {}
-        self.on_change: Callable[[], None] = _ignore_change
+        self.on_change = _ignore_change
         self._store = store
         self._decoding = decoding
         self._hooks = hooks

@@ -12,7 +12,7 @@ from typing import Final
 import trio
 
 from esper_protocol.events import Failure, Note
-from esperd.assembly import core_limits, journal_limits, retention_limits, worker_command
+from esperd.assembly import builtin_elfs, core_limits, journal_limits, retention_limits, worker_command
 from esperd.configuration.changes import Changes, compare
 from esperd.configuration.config import BoardConfig, Config
 from esperd.errors import EsperdError
@@ -102,7 +102,7 @@ class Reloader:
             board.publisher.tail.max_bytes = limits.tail_bytes
         decoding = registry.decoding
         decoding.set_elf_paths(config.elf_paths)
-        decoding.elfs.limit_bytes = limits.elf_store_bytes
+        decoding.elfs.limit_bytes, decoding.elfs.builtin = limits.elf_store_bytes, builtin_elfs(config)
         decoding.jobs.process.configure(worker_command(config), config.gdb, limits.decode_timeout_s)
         decoding.panics.timeout_s = limits.decode_timeout_s
         self._hooks.configure(config.hooks, limits)

@@ -56,8 +56,8 @@ class ElfStore:
         self.directory = directory
         self.limit_bytes = limit_bytes
         self._access = access
-        self._builtin = builtin
-        self._builtin_elfs: list[KnownElf] | None = None
+        self.builtin = builtin
+        self._described: dict[Path, KnownElf] = {}
 
     # Looking ------------------------------------------------------------------------------------------
 
@@ -118,12 +118,11 @@ class ElfStore:
         return record if is_there and record.sha256 == path.stem else None
 
     def _describe_builtin(self) -> list[KnownElf]:
-        if self._builtin_elfs is None:
-            self._builtin_elfs = [
-                KnownElf(path=str(path), sha256=sha256_of(path), machine=describe_elf(path).machine)
-                for path in self._builtin
-            ]
-        return self._builtin_elfs
+        for path in (wanted := self.builtin):
+            if path not in self._described:
+                machine = describe_elf(path).machine
+                self._described[path] = KnownElf(path=str(path), sha256=sha256_of(path), machine=machine)
+        return [self._described[path] for path in wanted]
 
     # Changing -----------------------------------------------------------------------------------------
 

@@ -44,8 +44,8 @@ class BoardLink:
 class Job:
     """A job that waits or runs.
 
-    ``backend`` and ``timeout_s`` are what it was planned with; ``elfs_seen`` counts the ELF files that had been added
-    when it began to look for one.
+    ``backend`` and ``timeout_s`` are what it was planned with; ``new_elfs`` are the SHA-256 sums of the ELF files that
+    came while it ran.
     """
 
     number: int
@@ -55,7 +55,7 @@ class Job:
     backend: str
     timeout_s: float
     started_at: float = 0.0
-    elfs_seen: int = 0
+    new_elfs: list[str] = field(default_factory=list[str])
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     cancel_reason: str = STOPPED
 

@@ -11,6 +11,7 @@ queues it again.
 
 import logging
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import trio
@@ -60,7 +61,6 @@ class DecodeJobs:
         self._running: dict[int, Job] = {}
         self._numbers = numbers
         self._unfinished: list[str] = []
-        self._elfs_added = 0
         self._idle = trio.lowlevel.ParkingLot()
         self._is_stopped = False
         self._ended = trio.lowlevel.ParkingLot()
@@ -136,7 +136,8 @@ class DecodeJobs:
 
     def elf_added(self, elf: ElfRecord) -> list[str]:
         """Queues the dumps that an ELF file may be for; returns their ids."""
-        self._elfs_added += 1
+        for job in self._running.values():
+            job.new_elfs.append(elf.sha256)
         served = [record for record in self._unserved() if _may_be_of(record, elf.sha256)]
         for record in served:
             self.queue(record)
@@ -154,7 +155,9 @@ class DecodeJobs:
     async def run(self) -> None:
         """Works until cancelled, first on what the run before left."""
         try:
-            await trio.to_thread.run_sync(self._clean_up, limiter=self._limiter)
+            # The thread gets a list of its own: dumps come and go meanwhile.
+            folders = [self._store.folder(record.id) for record in self._store.records() if record.board in self._links]
+            await trio.to_thread.run_sync(_clean_up, folders, limiter=self._limiter)
             await self.queue_unfinished()
             async with trio.open_nursery() as nursery:
                 for _ in range(self._at_once):
@@ -179,11 +182,6 @@ class DecodeJobs:
             for record in unserved:
                 if any(_may_be_of(record, sha256) for sha256 in known):
                     self.queue(record)
-
-    def _clean_up(self) -> None:
-        for record in self._store.records():
-            if record.board in self._links and remove_work_dirs(self._store.folder(record.id)):
-                _log.warning("removed what a decode left that was killed coredump=%s", record.id)
 
     def _known_sha256(self) -> list[str]:
         try:
@@ -211,7 +209,7 @@ class DecodeJobs:
         record = self._store.get(job.coredump_id)
         if record is None:
             return Outcome("failed", "the core dump is gone")
-        job.started_at, job.elfs_seen = trio.current_time(), self._elfs_added
+        job.started_at = trio.current_time()
         # A report that was made before stays until there is a better one.
         before = record.decode.report_path
         record.decode = DecodeRecord(
@@ -262,9 +260,18 @@ class DecodeJobs:
         _log.info("decode ended coredump=%s job=%d state=%s error=%s", job.coredump_id, job.number, state, error)
         job.link.publish(end_event(job, outcome, report_path))
         self._ended.unpark_all()
-        if record is not None and state in _WAITING_FOR_ELF and job.elfs_seen != self._elfs_added:
+        if record is None or state not in _WAITING_FOR_ELF:
+            return
+        if any(_may_be_of(record, sha256) for sha256 in job.new_elfs):
             # The one that it lacks may have come after it had looked.
             self.queue(record)
+
+
+def _clean_up(folders: list[Path]) -> None:
+    """In a thread."""
+    for folder in folders:
+        if remove_work_dirs(folder):
+            _log.warning("removed what a decode left that was killed coredump=%s", folder.name)
 
 
 def _may_be_of(record: CoredumpRecord, sha256: str) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -80,12 +80,13 @@ class PanicSource:
 
 @dataclass(slots=True, eq=False)
 class PanicJob:
-    """A job that waits or runs; ``elfs_seen`` counts the ELF files that had come when it began to look for one."""
+    """A job that waits or runs; ``new_elfs`` are the SHA-256 sums of the ELF files that came while it ran."""
 
     number: int
     source: PanicSource
     started_at: float = 0.0
-    elfs_seen: int = 0
+    new_elfs: list[str] = field(default_factory=list[str])
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,20 @@ after a restart nothing is done again. Each job has a number and ends in exactly
 A result belongs to the session and the boot that printed the panic. A job never learns which these are: all it has is
 a function that publishes for them. So a result that comes late is told as what it is, after the board was unplugged (as
 one with a USB port of its own always is when it crashes) or has booted again.
+
+A board may print panics and backtraces faster than anything can decode them. What is too many gets no job: it is
+counted, and one event tells how many there were.
 """
 
 import logging
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from esper_protocol.events import DecodeQueued, DecodeStarted
+from esper_protocol.events import DecodeFailed, DecodeQueued, DecodeStarted
 from esper_protocol.records import ElfRecord
 from esperd.decode.elf_store import ElfStore
 from esperd.decode.job import JobNumbers
@@ -26,14 +30,25 @@ from esperd.decode.symbolizer_request import PanicAnswer
 
 _log: Final = logging.getLogger(__name__)
 
-# For each board. A boot loop prints a panic each second or so; more than these wait only when the symbolizer hangs.
+# For each board. A boot loop prints a panic each second or so; more than these wait only when the symbolizer hangs, or
+# when a program prints backtraces without end.
 QUEUE_LIMIT: Final = 32
+# When so few wait still, others are taken again. One at a time, and each would be a burst of its own.
+_QUEUE_RESUME: Final = QUEUE_LIMIT // 2
 # Panics that wait for their ELF file; who adds it wants to know of the last ones.
 WANTED_LIMIT: Final = 16
 # Reports of a boot loop, which prints the same again and again; each has some kilobytes.
 _CACHE_SIZE: Final = 32
 # A process that nobody needs holds some 40 MB.
 IDLE_S: Final = 60.0
+
+
+@dataclass(slots=True)
+class _Surplus:
+    """What of a board was too many: how many, and the last of them."""
+
+    count: int
+    last: PanicSource
 
 
 class PanicJobs:
@@ -73,7 +88,8 @@ class PanicJobs:
         self._running: dict[int, PanicJob] = {}
         self._wanted: deque[PanicSource] = deque(maxlen=WANTED_LIMIT)
         self._cache: OrderedDict[bytes, str] = OrderedDict()
-        self._elfs_added: list[str] = []
+        self._surplus: dict[str, _Surplus] = {}
+        self._ended = trio.lowlevel.ParkingLot()
         # Who waits for work; the last one is woken first: it was the last to work, so its process knows the most.
         self._sleepers: list[trio.Event] = []
         self._is_stopped = False
@@ -86,27 +102,64 @@ class PanicJobs:
     # Queueing -----------------------------------------------------------------------------------------
 
     def queue(self, source: PanicSource) -> None:
-        """Queues a panic; never waits. One too many ends at once, and nothing is said after the stop."""
+        """Queues a panic; never waits. One too many is counted instead, and nothing is said after the stop."""
         if self._is_stopped:
+            return
+        surplus = self._surplus.get(source.board)
+        if surplus is not None:
+            surplus.count, surplus.last = surplus.count + 1, source
+            return
+        if self._count_waiting(source.board) >= QUEUE_LIMIT:
+            self._surplus[source.board] = _Surplus(1, source)
             return
         job = PanicJob(self._numbers.next(), source)
         source.publish(DecodeQueued(source.target, job.number))
-        if sum(waiting.source.board == source.board for waiting in self._waiting) >= QUEUE_LIMIT:
-            error = f"{QUEUE_LIMIT} panics of the board wait already; this one is not decoded"
-            self._end(job, PanicOutcome("failed", error))
-            return
         self._waiting.append(job)
         if self._sleepers:
             self._sleepers.pop().set()
 
     def elf_added(self, elf: ElfRecord) -> list[str]:
         """Queues the panics that an ELF file may be for; returns their targets."""
-        self._elfs_added.append(elf.sha256)
+        for job in self._running.values():
+            job.new_elfs.append(elf.sha256)
         served = [source for source in self._wanted if source.may_be_of(elf.sha256)]
         for source in served:
             self._wanted.remove(source)
             self.queue(source)
         return [source.target for source in served]
+
+    async def detach(self, board: str) -> None:
+        """Stops the jobs of a board that goes, as a stop of the daemon does; they are over when this returns."""
+        while True:
+            self._cancel_waiting(board)
+            running = [job for job in self._running.values() if job.source.board == board]
+            if not running:
+                break
+            for job in running:
+                job.scope.cancel()
+            # Without a deadline of its own: what runs is killed within half a second.
+            await self._ended.park()
+        for source in [source for source in self._wanted if source.board == board]:
+            self._wanted.remove(source)
+
+    def _count_waiting(self, board: str) -> int:
+        return sum(job.source.board == board for job in self._waiting)
+
+    def _cancel_waiting(self, board: str) -> None:
+        for job in [job for job in self._waiting if job.source.board == board]:
+            self._waiting.remove(job)
+            self._end(job, None)
+        self._tell_surplus(board)
+
+    def _tell_surplus(self, board: str) -> None:
+        surplus = self._surplus.pop(board, None)
+        if surplus is None:
+            return
+        error = f"{QUEUE_LIMIT} panics of the board waited already"
+        if surplus.count > 1:
+            error += f"; {surplus.count - 1} before it were not decoded either"
+        _log.warning("panics not decoded, too many board=%s count=%d", board, surplus.count)
+        surplus.last.publish(DecodeFailed(surplus.last.target, NATIVE, error))
 
     # Running ------------------------------------------------------------------------------------------
 
@@ -118,8 +171,8 @@ class PanicJobs:
                     nursery.start_soon(self._work)
         finally:
             self._is_stopped = True
-            while self._waiting:
-                self._end(self._waiting.popleft(), None)
+            for board in dict.fromkeys([*(job.source.board for job in self._waiting), *self._surplus]):
+                self._cancel_waiting(board)
 
     async def _work(self) -> None:
         symbolizer = Symbolizer(self._command, self._memory_bytes)
@@ -129,7 +182,8 @@ class PanicJobs:
                 self._running[job.number] = job
                 outcome: PanicOutcome | None = None
                 try:
-                    outcome = await self._decode(job, symbolizer)
+                    with job.scope:
+                        outcome = await self._decode(job, symbolizer)
                 finally:
                     del self._running[job.number]
                     self._end(job, outcome)
@@ -155,11 +209,13 @@ class PanicJobs:
         job = next((job for job in self._waiting if job.source.board not in busy), None)
         if job is not None:
             self._waiting.remove(job)
+            if job.source.board in self._surplus and self._count_waiting(job.source.board) <= _QUEUE_RESUME:
+                self._tell_surplus(job.source.board)
         return job
 
     async def _decode(self, job: PanicJob, symbolizer: Symbolizer) -> PanicOutcome:
         source = job.source
-        job.started_at, job.elfs_seen = trio.current_time(), len(self._elfs_added)
+        job.started_at = trio.current_time()
         source.publish(DecodeStarted(source.target, NATIVE, job.number))
         try:
             stack = stack_lines(source)
@@ -191,12 +247,13 @@ class PanicJobs:
     # The end ------------------------------------------------------------------------------------------
 
     def _end(self, job: PanicJob, outcome: PanicOutcome | None) -> None:
-        """The one place that a job ends at; without an outcome it was cancelled by the stop."""
+        """The one place that a job ends at; without an outcome it was cancelled: the daemon stops, or a board goes."""
         source = job.source
         source.publish(end_event(job, outcome, self.timeout_s))
+        self._ended.unpark_all()
         if outcome is None or outcome.state not in ("no_elf", "ambiguous_elf"):
             return
-        if any(source.may_be_of(sha256) for sha256 in self._elfs_added[job.elfs_seen :]):
+        if any(source.may_be_of(sha256) for sha256 in job.new_elfs):
             # The one that it lacks may have come after it had looked.
             self.queue(source)
         else:

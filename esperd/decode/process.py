@@ -17,8 +17,6 @@ When the task that runs it is cancelled, the program is killed, too; and when we
 import contextlib
 import os
 import resource
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +24,12 @@ from typing import Final, Literal
 
 import trio
 
+from esperd.decode.held_process import REAP_S, kill_session, open_held_process
 from esperd.decode.leftovers import Mark
-from esperd.decode.lifeline import Lifeline
 from esperd.decode.request import NICENESS
 
 Ending = Literal["exited", "timed_out", "flooded", "unstarted"]
 
-# After SIGKILL a process is gone at once, unless it hangs in the kernel; then it is not waited for any longer.
-_REAP_S: Final = 0.5
 # What a program said last before it failed; the reason stands in the last line, if anywhere.
 ERRORS_BYTES: Final = 4096
 _RECEIVE_BYTES: Final = 64 * 1024
@@ -72,45 +68,27 @@ async def run_limited(
     The input stays open: a program can tell by it that we are still there. No process of its session is left when this
     returns, however it ends, and none of those that left its session but kept its environment.
     """
-    with contextlib.ExitStack() as held:
-        return await _run(command, request, limits, held, directory, environment)
-
-
-async def _run(
-    command: Sequence[str],
-    request: bytes,
-    limits: ProcessLimits,
-    held: contextlib.ExitStack,
-    directory: Path | None,
-    environment: Mapping[str, str] | None,
-) -> ProcessResult:
     mark = Mark()
-    try:
-        lifeline = held.enter_context(contextlib.closing(Lifeline()))
-        process = await trio.lowlevel.open_process(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            cwd=directory,
-            env=mark.put_into(environment),
-            pass_fds=lifeline.inherited,
-        )
-    except OSError as error:
-        return ProcessResult("unstarted", errors=f"{command[0]}: {error.strerror}".encode())
-    running = _Running(process, limits.output_bytes)
-    try:
-        lifeline.hold(process.pid)
+    async with contextlib.AsyncExitStack() as held:
+        # Last, when the session is gone.
+        held.push_async_callback(_kill_marked, mark)
+        try:
+            process = await held.enter_async_context(
+                open_held_process(command, mark.put_into(environment), directory=directory)
+            )
+        except OSError as error:
+            return ProcessResult("unstarted", errors=f"{command[0]}: {error.strerror}".encode())
+        running = _Running(process, limits.output_bytes)
         confine(process.pid, limits.memory_bytes, limits.cpu_s)
         with trio.move_on_after(limits.timeout_s) as deadline:
             await running.follow(request)
-    finally:
-        await running.end()
-        # Shielded: it takes milliseconds, and nobody else will ever look for them.
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(mark.kill)
     return running.result(timed_out=deadline.cancelled_caught)
+
+
+async def _kill_marked(mark: Mark) -> None:
+    # Shielded: it takes milliseconds, and nobody else will ever look for them.
+    with trio.CancelScope(shield=True):
+        await trio.to_thread.run_sync(mark.kill)
 
 
 class _Running:
@@ -132,13 +110,9 @@ class _Running:
                 readers.start_soon(self._read_errors)
                 await self._process.wait()
                 # A child that it left behind holds the pipes open, and would keep us here until the deadline.
-                _kill_session(self._process.pid)
-                readers.cancel_scope.deadline = trio.current_time() + _REAP_S
+                kill_session(self._process.pid)
+                readers.cancel_scope.deadline = trio.current_time() + REAP_S
             nursery.cancel_scope.cancel()
-
-    async def end(self) -> None:
-        """See ``end_process``."""
-        await end_process(self._process)
 
     def result(self, *, timed_out: bool) -> ProcessResult:
         ending: Ending = "flooded" if self._is_flooded else "timed_out" if timed_out else "exited"
@@ -169,19 +143,6 @@ class _Running:
             del self._errors[:-ERRORS_BYTES]
 
 
-async def end_process(process: trio.Process) -> None:
-    """Kills what is left of a program and its session within half a second, and closes its pipes."""
-    with trio.CancelScope(shield=True, deadline=trio.current_time() + _REAP_S):
-        if process.returncode is None:
-            _kill_session(process.pid)
-            await process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            # Shielded, because a close is a checkpoint, and what is to be closed must be closed.
-            with trio.CancelScope(shield=True):
-                await pipe.aclose()
-
-
 def confine(pid: int, memory_bytes: int, cpu_s: int | None) -> None:
     """Limits what a process may take from now on; without *cpu_s* its processor time is not limited."""
     # A process that is over already, or that gave itself other rights, has nothing left to confine.
@@ -191,22 +152,3 @@ def confine(pid: int, memory_bytes: int, cpu_s: int | None) -> None:
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
         if cpu_s is not None:
             resource.prlimit(pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
-
-
-def _kill_session(leader: int) -> None:
-    """Kills a process group, and the descendants of its leader that made groups of their own."""
-    for pid in _descendants(leader):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
-
-
-def _descendants(pid: int) -> list[int]:
-    """Source: proc(5), /proc/pid/task/tid/children."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in map(int, task.read_text("ascii").split()):
-                found += [child, *_descendants(child)]
-    return found

@@ -14,14 +14,13 @@ import msgspec
 
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.core.text import strip_line
-from esperd.decode.elf_choice import NoElfError
 from esperd.decode.errors import DecodeError
 from esperd.decode.panic import PanicReport, PanicText, calls_in, decode_panic, read_stack
 from esperd.decode.panic_program import choose_program
-from esperd.decode.program import ProgramError
+from esperd.decode.problem import problem_of
 from esperd.decode.program_cache import ProgramCache
 from esperd.decode.report import DecoderReport
-from esperd.decode.request import NATIVE, DecodeProblem
+from esperd.decode.request import NATIVE
 from esperd.decode.symbolizer_request import HEADER, MAX_REQUEST_BYTES, PanicAnswer, PanicRequest, encode_frame
 
 # A bench has boards of a few programs; each open one has some megabytes of indexes.
@@ -59,23 +58,11 @@ def answer_to(data: bytes, programs: ProgramCache) -> PanicAnswer:
         request = _REQUESTS.decode(data)
         number = request.number
         return _explain(request, programs)
-    except NoElfError as error:
-        problem = DecodeProblem(code=error.code, message=str(error), app_sha256=error.app_sha256)
-    except DecodeError as error:
-        problem = DecodeProblem(code=error.code, message=str(error))
-    except (ProgramError, msgspec.DecodeError) as error:
-        programs.clear()
-        problem = DecodeProblem(code="unreadable", message=str(error))
-    except OSError as error:
-        what = f"{error.filename or 'the ELF file'} can't be read: {error.strerror}"
-        problem = DecodeProblem(code="unreadable", message=what)
-    except MemoryError:
-        programs.clear()
-        problem = DecodeProblem(code="memory", message="it needs more than the memory that is allowed")
     except Exception as error:  # noqa: BLE001 - one request must not end the process: a sentence instead
-        what = f"the symbolizer failed: {type(error).__name__}: {error}"
-        problem = DecodeProblem(code="internal", message=what)
-    return PanicAnswer(number=number, error=problem)
+        if not isinstance(error, DecodeError):
+            # One of them may have been changed, or damaged, or be too large.
+            programs.clear()
+        return PanicAnswer(number=number, error=problem_of(error, "symbolizer", "the ELF file"))
 
 
 def _explain(request: PanicRequest, programs: ProgramCache) -> PanicAnswer:

@@ -5,7 +5,6 @@ said something else than an answer is killed: what it would say next belongs to 
 """
 
 import contextlib
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -14,9 +13,9 @@ import msgspec
 import trio
 
 from esperd.decode.decoder_process import worker_environment
-from esperd.decode.lifeline import Lifeline
+from esperd.decode.held_process import open_held_process
 from esperd.decode.outcome import crash_text
-from esperd.decode.process import ERRORS_BYTES, ProcessResult, confine, end_process
+from esperd.decode.process import ERRORS_BYTES, ProcessResult, confine
 from esperd.decode.symbolizer_request import HEADER, MAX_ANSWER_BYTES, PanicAnswer, PanicRequest, encode_frame
 
 SYMBOLIZER: Final = (sys.executable, "-m", "esperd.decode.symbolizer")
@@ -46,7 +45,7 @@ class Symbolizer:
         self._command = command
         self._memory_bytes = memory_bytes
         self._process: trio.Process | None = None
-        self._lifeline: Lifeline | None = None
+        self._held = contextlib.AsyncExitStack()
         self._errors = bytearray()
 
     @property
@@ -68,12 +67,8 @@ class Symbolizer:
 
     async def aclose(self) -> None:
         """Kills the process, if there is one. Harmless when repeated."""
-        process, self._process = self._process, None
-        lifeline, self._lifeline = self._lifeline, None
-        if process is not None:
-            await end_process(process)
-        if lifeline is not None:
-            lifeline.close()
+        self._process = None
+        await self._held.aclose()
 
     async def _ask_once(self, frame: bytes, number: int) -> PanicAnswer | Silence:
         is_good = False
@@ -108,17 +103,7 @@ class Symbolizer:
 
     async def _start(self) -> None:
         self._errors.clear()
-        self._lifeline = Lifeline()
-        self._process = await trio.lowlevel.open_process(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=worker_environment(),
-            pass_fds=self._lifeline.inherited,
-        )
-        self._lifeline.hold(self._process.pid)
+        self._process = await self._held.enter_async_context(open_held_process(self._command, worker_environment()))
         # Its processor time is not limited: it lives for long, and the deadline of a question is limit enough.
         confine(self._process.pid, self._memory_bytes, None)
 

@@ -18,8 +18,9 @@ from esperd.decode.backends.backend import Backend, Decoded
 from esperd.decode.backends.native import NativeBackend
 from esperd.decode.dump import MAX_DUMP_BYTES, read_dump
 from esperd.decode.elf_choice import NoElfError, choose_by_sha256, choose_by_trying, usable_sha256
-from esperd.decode.errors import DecodeError
+from esperd.decode.errors import DecodeError, ElfMismatchError
 from esperd.decode.image import CoreImage, read_image
+from esperd.decode.problem import problem_of
 from esperd.decode.request import (
     AUTO,
     BACKENDS,
@@ -46,7 +47,7 @@ def main() -> int:
     try:
         request = msgspec.json.decode(sys.stdin.buffer.readline(_MAX_REQUEST_BYTES), type=DecodeRequest)
     except msgspec.DecodeError as error:
-        answer = _problem("bad_request", f"the request can't be read: {error}")
+        answer = _failure("bad_request", f"the request can't be read: {error}")
     else:
         _confine(request)
         answer = _answer(request)
@@ -75,27 +76,20 @@ def _encode(answer: DecodeAnswer) -> bytes:
     try:
         return msgspec.json.encode(answer)
     except (UnicodeEncodeError, OverflowError, RecursionError, MemoryError):
-        return msgspec.json.encode(_problem("internal", "the report can't be written as JSON"))
+        return msgspec.json.encode(_failure("internal", "the report can't be written as JSON"))
 
 
-def _problem(code: str, message: str, app_sha256: str | None = None) -> DecodeAnswer:
-    return DecodeAnswer(error=DecodeProblem(code=code, message=message, app_sha256=app_sha256))
+def _failure(code: str, message: str) -> DecodeAnswer:
+    return DecodeAnswer(error=DecodeProblem(code=code, message=message))
 
 
 def _answer(request: DecodeRequest) -> DecodeAnswer:
     try:
         decoded = _decode(request)
-    except NoElfError as error:
-        return _problem(error.code, str(error), error.app_sha256)
-    except DecodeError as error:
-        hint = "; --force decodes it all the same" if error.code == "elf_mismatch" else ""
-        return _problem(error.code, str(error) + hint)
-    except OSError as error:
-        return _problem("unreadable", f"{error.filename or request.dump} can't be read: {error.strerror}")
-    except MemoryError:
-        return _problem("memory", f"it needs more than the {request.memory_bytes} bytes of memory that are allowed")
+    except ElfMismatchError as error:
+        return _failure(error.code, f"{error}; --force decodes it all the same")
     except Exception as error:  # noqa: BLE001 - the end of the process: a sentence instead of a traceback
-        return _problem("internal", f"the decoder failed: {type(error).__name__}: {error}")
+        return DecodeAnswer(error=problem_of(error, "decoder", request.dump))
     return DecodeAnswer(report=decoded.report, text=decoded.text)
 
 

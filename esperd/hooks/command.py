@@ -5,12 +5,12 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import trio
 
-from esperd.decode.lifeline import Lifeline
-from esperd.decode.process import end_process
+from esperd.decode.held_process import open_held_process
 
 # What is kept of what it says: the end, where the reason of a failure stands.
 TAIL_BYTES: Final = 2048
@@ -34,32 +34,21 @@ async def run_command(
 
     However this ends, nothing of its process group is left.
     """
-    with contextlib.ExitStack() as held:
+    said = bytearray()
+    async with contextlib.AsyncExitStack() as held:
+        opening = open_held_process(
+            command, {**os.environ, **environment}, directory=Path("/"), stderr=subprocess.STDOUT
+        )
         try:
-            lifeline = held.enter_context(contextlib.closing(Lifeline()))
-            process = await trio.lowlevel.open_process(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd="/",
-                env={**os.environ, **environment},
-                pass_fds=lifeline.inherited,
-            )
+            process = await held.enter_async_context(opening)
         except OSError as error:
             return CommandResult(f"it can't be started: {error.strerror}", "")
-        said = bytearray()
-        try:
-            lifeline.hold(process.pid)
-            with trio.move_on_after(timeout_s) as deadline:
-                await _follow(process, document, said)
-        finally:
-            await end_process(process)
-        tail = said.decode("utf-8", "backslashreplace").strip()
-        if deadline.cancelled_caught:
-            return CommandResult(f"it was killed after {timeout_s:g} s", tail)
-        return CommandResult(_error_of(process.returncode), tail)
+        with trio.move_on_after(timeout_s) as deadline:
+            await _follow(process, document, said)
+    tail = said.decode("utf-8", "backslashreplace").strip()
+    if deadline.cancelled_caught:
+        return CommandResult(f"it was killed after {timeout_s:g} s", tail)
+    return CommandResult(_error_of(process.returncode), tail)
 
 
 async def _follow(process: trio.Process, document: bytes, said: bytearray) -> None:

@@ -24,6 +24,7 @@ from esper_protocol.events import (
     SessionClosed,
     SessionLost,
     SessionReleased,
+    panic_target,
 )
 
 # A dump begins within milliseconds after a panic; a chip that waits for a debugger, or halts, says no more.
@@ -53,7 +54,7 @@ class Crash:
     @property
     def panic_target(self) -> str:
         """How events name the decode of the panic."""
-        return f"panic:{self.seq}"
+        return panic_target(self.seq)
 
 
 class CrashWatch:

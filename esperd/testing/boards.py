@@ -19,7 +19,7 @@ from esperd.assembly import (
     running_alone,
 )
 from esperd.board.session import Activity
-from esperd.config import BoardConfig, Config
+from esperd.configuration.config import BoardConfig, Config
 from esperd.ports.endpoint import parse_board_argument
 from esperd.server.client import ClientSession
 from esperd.server.registry import Registry

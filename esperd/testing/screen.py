@@ -86,11 +86,19 @@ class Screen:
         return list(termios.tcgetattr(self._program_side))
 
     async def press(self, keys: bytes) -> None:
-        """Types."""
+        """Types.
+
+        Raises:
+            ScreenError: the program does not take it.
+        """
         rest = memoryview(keys)
-        while rest:
-            await trio.lowlevel.wait_writable(self._terminal)
-            rest = rest[os.write(self._terminal, rest) :]
+        with trio.move_on_after(TIMEOUT_S):
+            while rest:
+                await trio.lowlevel.wait_writable(self._terminal)
+                with contextlib.suppress(BlockingIOError):
+                    rest = rest[os.write(self._terminal, rest) :]
+            return
+        raise ScreenError(f"{len(rest)} bytes were not taken within {TIMEOUT_S:g} s:\n{self.text}")
 
     def resize(self, columns: int, rows: int) -> None:
         """Changes the size of the terminal, as a window manager does."""
@@ -120,13 +128,18 @@ class Screen:
         """Waits until a condition holds, for the screen or for what the program does elsewhere.
 
         Raises:
-            ScreenError: it did not.
+            ScreenError: it did not, or the program ended before.
         """
         with trio.move_on_after(timeout_s):
             while not condition():
-                with trio.move_on_after(_LOOK_AGAIN_S):
+                has_ended = self.process.poll() is not None
+                with trio.move_on_after(_LOOK_AGAIN_S) as looking:
                     await self._read()
-            return
+                if has_ended and looking.cancelled_caught and not condition():
+                    break
+            else:
+                return
+            raise ScreenError(f"the program ended with {self.process.returncode} before {what} appeared:\n{self.text}")
         raise ScreenError(f"{what} did not appear within {timeout_s:g} s:\n{self.text}")
 
     async def wait_for_end(self, *, timeout_s: float = TIMEOUT_S) -> int:
@@ -152,7 +165,10 @@ class Screen:
 
     async def _read(self) -> None:
         await trio.lowlevel.wait_readable(self._terminal)
-        data = os.read(self._terminal, _READ_BYTES)
+        try:
+            data = os.read(self._terminal, _READ_BYTES)
+        except BlockingIOError:
+            return
         self.output += data
         self._stream.feed(data)
 
@@ -163,6 +179,7 @@ async def open_screen(
 ) -> AsyncGenerator[Screen]:
     """Runs a program at a terminal of this size, in *folder*; kills it in the end if it still runs."""
     terminal, program_side = pty.openpty()
+    os.set_blocking(terminal, False)
     _set_size(terminal, columns, rows)
     try:
         process = await trio.lowlevel.open_process(

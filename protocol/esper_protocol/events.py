@@ -455,3 +455,8 @@ def split_lines(line: Line) -> list[bytes]:
     if parts[-1]:
         lines.append(parts[-1])
     return lines
+
+
+def panic_target(seq: int) -> str:
+    """How decode events name the panic at a position, or the bare backtrace in the line at that position."""
+    return f"panic:{seq}"

@@ -28,7 +28,7 @@ from esperd.decode.backends.backend import Decoded
 from esperd.decode.backends.gdb_text import GdbText, GdbThread, parse_gdb_text
 from esperd.decode.decoder import decode_core_dump
 from esperd.decode.dump import Container, read_dump
-from esperd.decode.errors import DecodeError
+from esperd.decode.errors import DecodeError, ElfMismatchError
 from esperd.decode.image import CoreImage, read_image
 from esperd.decode.report import DecoderReport, ElfMatch, Report, TaskReport
 from esperd.decode.request import ESP_COREDUMP, DecodeRequest
@@ -105,7 +105,7 @@ def _match(elf: Path, image: CoreImage, *, force: bool) -> ElfMatch:
         return "sha256"
     if force:
         return "forced"
-    raise DecodeError("elf_mismatch", f"{elf} (SHA-256 {sha256}) is not the program of this dump ({image.app_sha256})")
+    raise ElfMismatchError(f"{elf} (SHA-256 {sha256}) is not the program of this dump ({image.app_sha256})")
 
 
 # Running it -----------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 Source: DWARF 5, 2.6.2 and 7.7.3 (.debug_loclists); DWARF 4, 2.6.2 and 7.7.3 (.debug_loc).
 """
 
-import struct
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,12 +10,10 @@ from esperd.decode.program import constants as dw
 from esperd.decode.program.dies import Die
 from esperd.decode.program.errors import DamagedProgramError
 from esperd.decode.program.limits import MAX_LIST_ENTRIES
-from esperd.decode.program.ranges import read_list_operands
+from esperd.decode.program.ranges import read_list_operands, read_pairs_before_v5
 from esperd.decode.program.reading import U16, U32, read_uleb
 from esperd.decode.program.units import Unit
 
-_PAIR: Final = struct.Struct("<II")
-_BASE_ADDRESS: Final = 0xFFFFFFFF
 # Entries of .debug_loclists that carry addresses, by the same entry of .debug_rnglists.
 _AS_RANGE_ENTRY: Final = {1: 1, 2: 2, 3: 3, 4: 4, 6: 5, 7: 6, 8: 7}
 _DEFAULT_LOCATION, _VIEW_PAIR = 5, 9
@@ -54,18 +51,12 @@ def _location_list_offset(unit: Unit, index: int) -> int:
 
 def _entries_before_v5(unit: Unit, offset: int) -> Iterator[tuple[int, int | None, bytes]]:
     data = unit.info.elf.contents_named(".debug_loc")
-    base = unit.low_pc
-    for _ in range(MAX_LIST_ENTRIES):
-        low, high = _PAIR.unpack_from(data, offset)
-        offset += 8
-        if low == _BASE_ADDRESS:
-            base = high
-            continue
-        if low == high == 0:
-            return
-        size = int(U16.unpack_from(data, offset)[0])
-        expression, offset = _take(data, offset + 2, size)
-        yield base + low, base + high, expression
+
+    def size_at(position: int) -> int:
+        return int(U16.unpack_from(data, position)[0])
+
+    for low, high, position in read_pairs_before_v5(unit, data, offset, lambda end: end + 2 + size_at(end)):
+        yield low, high, _take(data, position + 2, size_at(position))[0]
 
 
 def _entries_v5(unit: Unit, offset: int) -> Iterator[tuple[int, int | None, bytes]]:

@@ -7,7 +7,7 @@ from typing import Self
 from esperd.decode.program.call_sites import CallSiteIndex
 from esperd.decode.program.code_index import DAMAGE, CodeIndex
 from esperd.decode.program.elf import ElfFile, Section
-from esperd.decode.program.model import CfiRow, FrameContext, Function, Machine, Member, SourceFrame, Symbol, Variable
+from esperd.decode.program.model import FrameContext, Function, Machine, Member, SourceFrame, Symbol, Variable
 from esperd.decode.program.structures import find_structure
 from esperd.decode.program.unwinding import CfiUnwinder, UnwoundFrame
 from esperd.decode.program.variables import VariableReader
@@ -118,13 +118,6 @@ class Program:
         """*size* bytes that the chip cannot change (code, constants in flash); None for all other memory."""
         try:
             return self._elf.read_constant(address, size)
-        except DAMAGE:
-            return None
-
-    def cfi_row(self, pc: int) -> CfiRow | None:
-        """The unwinding rules at *pc* (``pc - 1`` for return addresses), from .debug_frame, else .eh_frame."""
-        try:
-            return self._unwinder.row_at(pc)
         except DAMAGE:
             return None
 

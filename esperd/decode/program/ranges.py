@@ -5,7 +5,7 @@ Source: DWARF 5, 2.17 and 7.25 (.debug_rnglists), DWARF 4, 2.17.3 (.debug_ranges
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Final
 
@@ -60,6 +60,21 @@ def _range_list_offset(unit: Unit, index: int) -> int:
 
 def _ranges_before_v5(unit: Unit, offset: int) -> Iterator[Range]:
     data = unit.info.elf.contents_named(".debug_ranges")
+    for low, high, _ in read_pairs_before_v5(unit, data, offset, lambda end: end):
+        yield low, high
+
+
+def read_pairs_before_v5(
+    unit: Unit, data: bytes, offset: int, next_pair: Callable[[int], int]
+) -> Iterator[tuple[int, int, int]]:
+    """The (first, one past the last) address pairs of a list of DWARF 4, each with the position after it.
+
+    Args:
+        unit: Whose list it is.
+        data: Of .debug_ranges or .debug_loc.
+        offset: Where the list is.
+        next_pair: From the position after a pair to that of the next one.
+    """
     base = unit.low_pc
     for _ in range(MAX_LIST_ENTRIES):
         low, high = _PAIR.unpack_from(data, offset)
@@ -69,7 +84,8 @@ def _ranges_before_v5(unit: Unit, offset: int) -> Iterator[Range]:
         elif low == high == 0:
             return
         else:
-            yield base + low, base + high
+            yield base + low, base + high, offset
+            offset = next_pair(offset)
 
 
 def _ranges_v5(unit: Unit, offset: int) -> Iterator[Range]:
