@@ -2,8 +2,8 @@
 
 A daemon whose event loop turns while one of its boards is not read any more, or while nothing reaches a journal, is as
 good as hung. So all are asked at once, and the manager is told only when all have answered. It acts when that takes too
-long; until then a slow disk is only slow, and many slow ones are no slower than one. Without a watchdog nobody asks, and
-an idle daemon sleeps.
+long; until then a slow disk is only slow, and many slow ones are no slower than one. Without a watchdog nobody asks,
+and an idle daemon sleeps.
 """
 
 import logging

@@ -1,5 +1,7 @@
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +51,21 @@ def test_a_manager_that_is_gone_is_no_trouble(tmp_path: Path, caplog: pytest.Log
     assert "service manager not told" in caplog.text
 
 
-def test_a_manager_that_does_not_read_does_not_hold_up_the_daemon(manager: tuple[str, socket.socket]) -> None:
-    service = ServiceManager(manager[0])
+def test_a_manager_that_does_not_read_does_not_hold_up_the_daemon(
+    manager: tuple[str, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    address, receiver = manager
+    service = ServiceManager(address)
+    began = time.monotonic()
     for _ in range(1000):
         service.alive()
+    assert time.monotonic() - began < 5
+    refused = caplog.text.count("service manager not told")
+    assert 0 < refused < 1000
+    # What its queue had room for is there, and it is told again when it reads.
+    assert {receiver.recv(1000) for _ in range(1000 - refused)} == {b"WATCHDOG=1"}
+    service.ready()
+    assert receiver.recv(1000) == b"READY=1"
 
 
 def test_without_a_manager_there_is_nobody_to_tell() -> None:
@@ -74,6 +87,22 @@ def test_what_the_manager_left_is_taken_out_of_the_environment() -> None:
     service = take_service_manager(environment)
     assert (service.address, service.watchdog_s, service.listener) == ("/run/notify", 60.0, None)
     assert environment == {"PATH": "/bin"}
+
+
+@pytest.mark.parametrize("descriptor", [pytest.param("3<&-", id="closed"), pytest.param("3</dev/null", id="no socket")])
+def test_a_socket_that_is_none_is_told_in_a_sentence(tmp_path: Path, descriptor: str) -> None:
+    program = f"exec env LISTEN_FDS=1 LISTEN_PID=$$ {sys.executable} -m esperd b=/nonexistent/tty {descriptor}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert "what the service manager passed on is no Unix socket that listens" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_watchdog_of_another_process_is_not_ours() -> None:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from esperd.service_manager import ServiceManager
 from esperd.service_status import report_status
 from esperd.testing.boards import open_boards
 from esperd.testing.terminal import BoardTerminal
-from esperd.watchdog import feed_watchdog
+from esperd.watchdog import Watchdog
 
 WATCHDOG_S = 0.15
 # Long enough to be sure that nothing comes.
@@ -61,19 +61,28 @@ def terminal() -> Iterator[BoardTerminal]:
     terminal.hang_up()
 
 
+def watchdog(manager: Manager, boards: Mapping[str, Board]) -> Watchdog:
+    return Watchdog(ServiceManager(manager.address), boards, WATCHDOG_S)
+
+
 async def connected(board: Board) -> None:
     with trio.fail_after(10):
         while board.publisher.summary.state != "connected":
             await board.parts.disk.progress.wait()
 
 
-async def test_silent_and_absent_boards_feed_it(
+async def test_silent_and_absent_boards_feed_it_each_time_that_they_have_answered(
     tmp_path: Path, manager: Manager, terminal: BoardTerminal, nursery: trio.Nursery
 ) -> None:
-    async with open_boards(tmp_path / "state", f"here={terminal.path}", "absent", own_ports=True) as registry:
+    async with open_boards(tmp_path / "state", f"here={terminal.path}", "absent", "far", own_ports=True) as registry:
         await connected(registry.board("here"))
-        nursery.start_soon(feed_watchdog, ServiceManager(manager.address), registry.boards.values(), WATCHDOG_S)
-        await manager.receive_fed(5)
+        nursery.start_soon(watchdog(manager, registry.boards).run)
+        await manager.receive_fed(1)
+        for _ in range(10):
+            # A disk writer that has nothing to write comes round only when it is asked.
+            rounds = [board.parts.disk.progress for board in registry.boards.values()]
+            await manager.receive_fed(1)
+            assert [has_come.is_set() for has_come in rounds] == [True, True, True]
         nursery.cancel_scope.cancel()
 
 
@@ -81,11 +90,44 @@ async def test_a_board_that_nobody_reads_any_more_does_not(
     tmp_path: Path, manager: Manager, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_boards(tmp_path / "state", "b", own_ports=False) as registry:
-        nursery.start_soon(feed_watchdog, ServiceManager(manager.address), registry.boards.values(), WATCHDOG_S)
+        nursery.start_soon(watchdog(manager, registry.boards).run)
         await manager.receive_fed(1)
         await manager.receive_nothing()
         nursery.cancel_scope.cancel()
     assert "watchdog waits part=reader board=b" in caplog.text
+
+
+async def test_a_board_that_has_gone_is_not_waited_for(tmp_path: Path, manager: Manager, nursery: trio.Nursery) -> None:
+    async with open_boards(tmp_path / "state", "b", own_ports=False) as registry:
+        boards = dict(registry.boards)
+        feeding = watchdog(manager, boards)
+        nursery.start_soon(feeding.run)
+        await manager.receive_fed(1)
+        feeding.boards_changed()
+        await manager.receive_nothing()
+        del boards["b"]
+        feeding.boards_changed()
+        await manager.receive_fed(3)
+        nursery.cancel_scope.cancel()
+
+
+async def test_all_are_asked_at_once_so_that_many_slow_disks_are_no_slower_than_one(
+    tmp_path: Path, manager: Manager, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, release = os.pipe()
+    names = [f"b{number}" for number in range(6)]
+    async with open_boards(tmp_path / "state", *names, own_ports=True) as registry:
+        for board in registry.boards.values():
+            board.parts.disk.submit(partial(os.read, held, 1), pytest.fail)  # type: ignore[arg-type]  # what it returns is of no interest
+        nursery.start_soon(watchdog(manager, registry.boards).run)
+        await manager.receive_fed(1)
+        await manager.receive_nothing()
+        assert [name for name in names if f"watchdog waits part=disk board={name}" in caplog.text] == names
+        os.write(release, b"!" * 6)
+        await manager.receive_fed(3)
+        nursery.cancel_scope.cancel()
+    os.close(held)
+    os.close(release)
 
 
 async def test_a_disk_that_does_not_come_back_does_not_until_it_does(
@@ -95,7 +137,7 @@ async def test_a_disk_that_does_not_come_back_does_not_until_it_does(
     async with open_boards(tmp_path / "state", "b", own_ports=True) as registry:
         # The writer's thread waits, as it does in a write to a disk that hangs.
         registry.board("b").parts.disk.submit(partial(os.read, held, 1), pytest.fail)  # type: ignore[arg-type]  # what it returns is of no interest
-        nursery.start_soon(feed_watchdog, ServiceManager(manager.address), registry.boards.values(), WATCHDOG_S)
+        nursery.start_soon(watchdog(manager, registry.boards).run)
         await manager.receive_fed(1)
         await manager.receive_nothing()
         os.write(release, b"!")

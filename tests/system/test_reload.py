@@ -14,7 +14,9 @@ from esper_protocol.events import (
     CoredumpPrompted,
     DaemonStopping,
     DecodeCancelled,
+    DecodeFailed,
     DecodeFinished,
+    DecodeQueued,
     DecodeStarted,
     Failure,
     Gap,
@@ -296,3 +298,40 @@ async def test_a_dump_is_decoded_by_the_next_daemon_when_its_board_was_removed_i
     async with other.viewer() as viewer:
         await viewer.subscribe(Subscribe("b", after=0))
         await viewer.wait_for(DecodeFinished, lambda body: body.target == "b-1")
+
+
+async def test_the_panics_of_a_board_that_is_removed_have_an_end_in_its_journal(
+    bench: Bench, tmp_path: Path, terminal: BoardTerminal
+) -> None:
+    file, second = File(tmp_path), BoardTerminal()
+    file.write(board_table("a", terminal) + board_table("b", second))
+    daemon = await bench.start(*file.arguments)
+    async with daemon.viewer() as viewer:
+        await watch(daemon, viewer, "b")
+        # Each another one, so that each is asked for; more than are decoded until the reload.
+        await second.send(b"".join(b"Backtrace: 0x400d%04x:0x3ffb5f20\r\n" % number for number in range(30)))
+        await viewer.wait_for(DecodeQueued, count=30)
+        file.write(board_table("a", terminal))
+        await reload(daemon)
+        await viewer.wait_for(DaemonStopping)
+
+        queued = [body.job for body in bodies(viewer.events, DecodeQueued)]
+        failed = [body.job for body in bodies(viewer.events, DecodeFailed)]
+        cancelled = [body.job for body in bodies(viewer.events, DecodeCancelled)]
+        assert sorted(failed + cancelled) == queued
+        assert isinstance(viewer.events[-1].body, DaemonStopping)
+    second.hang_up()
+
+
+async def test_a_simulated_board_that_comes_later_brings_its_program(
+    bench: Bench, tmp_path: Path, terminal: BoardTerminal
+) -> None:
+    file = File(tmp_path)
+    file.write(board_table("a", terminal))
+    daemon = await bench.start(*file.arguments)
+    file.write(board_table("a", terminal) + "[boards.b]\nport = 'sim:crash'\n")
+    await reload(daemon)
+    async with daemon.viewer() as viewer:
+        await viewer.subscribe(Subscribe("b", after=0))
+        await viewer.wait_for(DecodeFinished, lambda body: body.target == "b-1")
+        assert not bodies(viewer.events, DecodeFailed)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -125,9 +126,17 @@ async def test_a_report_without_addresses_is_not_decoded(
 
 
 async def test_an_address_in_a_message_is_enough(tmp_path: Path, terminal: BoardTerminal, recorder: Recorder) -> None:
-    async with running_board(tmp_path, terminal.path, recorder):
-        await terminal.send(b"abort() was called at PC 0x42009351 on core 0\r\nRebooting...\r\n")
-        await recorder.wait_for(DecodeQueued)
+    async with running_board(tmp_path, terminal.path, recorder) as registry, trio.open_nursery() as nursery:
+        add_file(registry.decoding.elfs, FIRMWARE_ELF)
+        nursery.start_soon(registry.decoding.panics.run)
+        told = b"I (168) app_init: ELF file SHA256:  54bf6313b...\r\n"
+        await terminal.send(BOOT + told + b"abort() was called at PC 0x8000172c on core 0\r\nRebooting...\r\n")
+        finished = await recorder.wait_for(DecodeFinished)
+        assert finished.target == f"panic:{seq_of(recorder, Panic)}"
+        report = json.loads(finished.report or "")
+        assert report["frames"] == []
+        assert (report["places"][0]["pc"], report["places"][0]["function"]) == (0x8000172C, "store_value")
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_is_decoded_leaves_the_positions_of_lines_right(

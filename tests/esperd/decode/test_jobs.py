@@ -1,6 +1,7 @@
 """Decode jobs that end well: what is written, published and started next."""
 
 import json
+import sys
 from pathlib import Path
 
 import msgspec
@@ -88,6 +89,49 @@ async def test_a_program_that_comes_while_its_dump_is_tried_is_not_missed(
     assert jobs.jobs.elf_added(elf) == []
     await jobs.wait_for(DecodeFailed, 2)
     check_each_job_ends_once(jobs.published)
+
+
+async def test_a_program_that_its_dump_is_not_of_does_not_have_it_tried_again(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    answer = "{'error': {'code': 'no_elf', 'message': 'none', 'app_sha256': '54bf6313b'}}"
+    program = (
+        f"import json, select, sys; sys.stdin.readline(); select.select([], [], [], 0.3); print(json.dumps({answer}))"
+    )
+    jobs = Jobs(tmp_path, script(program))
+    elf = add_file(jobs.elfs, FIRMWARE_ELF)
+    assert elf is not None
+    nursery.start_soon(jobs.jobs.run)
+    jobs.jobs.queue(jobs.add_dump())
+    await jobs.wait_for(DecodeStarted)
+    assert jobs.jobs.elf_added(msgspec.structs.replace(elf, sha256="0" * 64)) == []
+    await jobs.wait_for(DecodeFailed)
+    assert len(await jobs.wait_for(DecodeQueued)) == 1
+
+
+async def test_dumps_may_come_while_what_a_killed_daemon_left_is_removed(tmp_path: Path, nursery: trio.Nursery) -> None:
+    jobs = Jobs(tmp_path, script(ANSWER % REPORT))
+    left = jobs.store.folder(jobs.add_dump().id) / "work-7"
+    left.mkdir()
+    other = jobs.add_dump(2)
+    # So many that a thread would be at it while others come.
+    for number in range(20_000):
+        jobs.store.add(msgspec.structs.replace(other, id=f"c-{number}", board="c"))
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        jobs.jobs.queue(other)
+        nursery.start_soon(jobs.jobs.run)
+        number = 20_000
+        with trio.fail_after(20):
+            while not jobs.jobs.running:
+                number += 1
+                jobs.store.add(msgspec.structs.replace(other, id=f"c-{number}", board="c"))
+                await trio.lowlevel.checkpoint()
+        await jobs.wait_for(DecodeFinished)
+    finally:
+        sys.setswitchinterval(switch_s)
+    assert not left.exists()
 
 
 async def test_a_large_report_is_on_disk_only(tmp_path: Path, nursery: trio.Nursery) -> None:

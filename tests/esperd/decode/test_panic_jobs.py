@@ -89,6 +89,10 @@ class Jobs:
     def of(self, kind: type[Body] | tuple[type[Body], ...]) -> list[Any]:
         return [body for body in self.published if isinstance(body, kind)]
 
+    @property
+    def queued(self) -> list[str]:
+        return [body.target for body in self.of(DecodeQueued)]
+
     async def wait_for(self, kind: type[Body] | tuple[type[Body], ...], count: int = 1) -> list[Any]:
         with trio.fail_after(20):
             while len(found := self.of(kind)) < count:
@@ -99,7 +103,8 @@ class Jobs:
     def check_each_job_ends_once(self) -> None:
         queued = [body.job for body in self.of(DecodeQueued)]
         assert len(queued) == len(set(queued))
-        assert sorted(body.job for body in self.of(ENDS)) == sorted(queued)
+        # Number 0 is of no job.
+        assert sorted(body.job for body in self.of(ENDS) if body.job) == sorted(queued)
 
     def _publish(self, body: Body) -> None:
         self.published.append(body)
@@ -264,17 +269,50 @@ async def test_one_that_is_killed_in_the_middle_is_told(tmp_path: Path, nursery:
     assert "killed from outside" in failed.error
 
 
-async def test_a_panic_too_many_ends_at_once_and_says_so(tmp_path: Path, nursery: trio.Nursery) -> None:
+async def test_a_flood_of_backtraces_gets_no_jobs_and_one_event_tells_how_many(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
     jobs = Jobs(tmp_path, script("answer()"))
-    for number in range(QUEUE_LIMIT + 3):
+    for number in range(QUEUE_LIMIT + 5000):
         jobs.queue(number)
-    jobs.queue(1000, board="c")
-    surplus = jobs.of(DecodeFailed)
-    assert [body.target for body in surplus] == [f"panic:{QUEUE_LIMIT + number}" for number in range(3)]
-    assert {body.error for body in surplus} == {"32 panics of the board wait already; this one is not decoded"}
+    jobs.queue(9000, board="c")
+    assert len(jobs.published) == QUEUE_LIMIT + 1
     nursery.start_soon(jobs.jobs.run)
     await jobs.wait_for(DecodeFinished, QUEUE_LIMIT + 1)
+    assert jobs.of(DecodeFailed) == [
+        DecodeFailed(
+            f"panic:{QUEUE_LIMIT + 4999}",
+            "native",
+            "32 panics of the board waited already; 4999 before it were not decoded either",
+        )
+    ]
+    jobs.queue(9001, panic("after it"))
+    await jobs.wait_for(DecodeFinished, QUEUE_LIMIT + 2)
     jobs.check_each_job_ends_once()
+
+
+async def test_others_are_taken_again_while_the_rest_of_a_flood_waits_still(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    jobs = Jobs(tmp_path, script("time.sleep(60) if reason == 'hang' else answer()"), timeout_s=0.3, at_once=1)
+    for number in range(QUEUE_LIMIT):
+        jobs.queue(number, panic("hang" if number > QUEUE_LIMIT // 2 else "good"))
+    jobs.queue(100)
+    nursery.start_soon(jobs.jobs.run)
+    await jobs.wait_for(DecodeFailed)
+    assert len(jobs.of(ENDS)) < QUEUE_LIMIT
+    jobs.queue(101)
+    assert jobs.of(DecodeQueued)[-1].target == "panic:101"
+
+
+async def test_a_flood_that_the_stop_ends_is_told_as_well(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    for number in range(QUEUE_LIMIT + 1):
+        jobs.queue(number)
+    with trio.move_on_after(0):
+        await jobs.jobs.run()
+    assert [body.error for body in jobs.of(DecodeFailed)] == ["32 panics of the board waited already"]
+    assert len(jobs.of(DecodeCancelled)) == QUEUE_LIMIT
 
 
 async def test_a_store_that_can_not_be_read_costs_one_panic(tmp_path: Path, nursery: trio.Nursery) -> None:
@@ -339,6 +377,49 @@ async def test_a_program_that_comes_while_it_is_looked_for_is_not_missed(tmp_pat
     await trio.sleep(0.1)
     assert len(jobs.of(DecodeQueued)) == 2
     jobs.check_each_job_ends_once()
+
+
+# A board that goes ----------------------------------------------------------------------------------------
+
+
+async def test_the_jobs_of_a_board_that_goes_have_ended_before_it_and_others_have_not(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    jobs = Jobs(tmp_path, script("time.sleep(60) if reason == 'hang' else answer()"))
+    nursery.start_soon(jobs.jobs.run)
+    for number in range(QUEUE_LIMIT + 5):
+        jobs.queue(number, panic("hang"))
+    jobs.queue(1000, panic("hang"), board="c")
+    await jobs.wait_for(DecodeStarted, 2)
+    with trio.fail_after(5):
+        while len(children()) < 2:  # noqa: ASYNC110 - nobody tells of their start
+            await trio.sleep(0.01)
+
+    with trio.fail_after(2):
+        await jobs.jobs.detach("b")
+
+    ended = [body.target for body in jobs.of(DecodeCancelled)]
+    assert sorted(ended) == sorted({f"panic:{number}" for number in range(QUEUE_LIMIT + 5)} & set(jobs.queued))
+    assert len(jobs.of(DecodeFailed)) == 1
+    assert set(jobs.queued) - set(ended) == {"panic:1000"}
+    assert (jobs.jobs.running, len(children())) == (1, 1)
+    # Who waited for that board works for others.
+    jobs.queue(1001, board="d")
+    assert (await jobs.wait_for(DecodeFinished))[0].target == "panic:1001"
+
+
+async def test_a_program_that_comes_later_is_not_for_a_board_that_has_gone(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    jobs = Jobs(tmp_path)
+    nursery.start_soon(jobs.jobs.run)
+    jobs.queue(1)
+    jobs.queue(2, board="c")
+    await jobs.wait_for(DecodeFailed, 2)
+    await jobs.jobs.detach("b")
+    elf = add_file(jobs.elfs, FIRMWARE_ELF)
+    assert elf is not None
+    assert jobs.jobs.elf_added(elf) == ["panic:2"]
 
 
 # The stop -------------------------------------------------------------------------------------------------

@@ -48,7 +48,6 @@ def _ask_everything(path: Path, pcs: list[int]) -> int:
             named += len(frames)
             function = program.function_at(pc)
             program.symbol_at(pc)
-            program.cfi_row(pc)
             program.read_constant(pc, 4)
             program.unwind_with_cfi(frame)
             for depth in range(len(frames)):
