@@ -18,7 +18,7 @@ from esperd.daemon import run_daemon
 from esperd.errors import EXIT_FAILED, EXIT_INTERRUPTED, EsperdError
 from esperd.log_files import set_up_logging
 from esperd.private_paths import check_owner
-from esperd.service_manager import ServiceManager, take_service_manager
+from esperd.service.manager import ServiceManager, take_service_manager
 from esperd.settings import Limits
 from esperd.sizes import parse_size, size_text
 

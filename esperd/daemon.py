@@ -27,11 +27,11 @@ from esperd.reload import Reloader
 from esperd.server.client import ClientSession, refuse_client
 from esperd.server.listener import accept_clients, open_listener, serve_on
 from esperd.server.registry import Registry, ServingRules
-from esperd.service_manager import ServiceManager
-from esperd.service_status import report_status
+from esperd.service.manager import ServiceManager
+from esperd.service.status import report_status
+from esperd.service.watchdog import Watchdog
 from esperd.storage.orphans import Orphans
 from esperd.telemetry import publish_telemetry
-from esperd.watchdog import Watchdog
 
 _log: Final = logging.getLogger(__name__)
 

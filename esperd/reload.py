@@ -19,7 +19,7 @@ from esperd.errors import EsperdError
 from esperd.fleet import Fleet
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.server.registry import Registry
-from esperd.service_manager import ServiceManager
+from esperd.service.manager import ServiceManager
 
 _log: Final = logging.getLogger(__name__)
 

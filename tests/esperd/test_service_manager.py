@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from esperd.errors import ConfigurationError
-from esperd.service_manager import ServiceManager, take_service_manager
+from esperd.service.manager import ServiceManager, take_service_manager
 
 
 @pytest.fixture(params=["a path", "an abstract name"])

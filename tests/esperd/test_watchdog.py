@@ -10,11 +10,11 @@ import pytest
 import trio
 
 from esperd.board.board import Board
-from esperd.service_manager import ServiceManager
-from esperd.service_status import report_status
+from esperd.service.manager import ServiceManager
+from esperd.service.status import report_status
+from esperd.service.watchdog import Watchdog
 from esperd.testing.boards import open_boards
 from esperd.testing.terminal import BoardTerminal
-from esperd.watchdog import Watchdog
 
 WATCHDOG_S = 0.15
 # Long enough to be sure that nothing comes.

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import trio
 
 from esperd.board.board import Board
-from esperd.service_manager import ServiceManager
+from esperd.service.manager import ServiceManager
 
 
 async def report_status(service: ServiceManager, boards: Collection[Board]) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from esperd.board.board import Board
-from esperd.service_manager import ServiceManager
+from esperd.service.manager import ServiceManager
 
 _log: Final = logging.getLogger(__name__)
 
