@@ -24,6 +24,7 @@ test: $(VENV)/development
 
 test-systemd: $(BIN)/python
 	@$(BIN)/python tests/systemd/run.py
+	@$(BIN)/python -m tests.systemd.upgrade.run
 
 coverage: $(VENV)/development
 	$(BIN)/coverage erase
