@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -44,9 +43,7 @@ def make_previous_wheel(wheels: Path, commit: str) -> None:
         source = Path(name)
         archived = subprocess.run(["git", "archive", commit], cwd=REPOSITORY, stdout=subprocess.PIPE, check=False)
         if archived.returncode == 0:
-            (source / "source.tar").write_bytes(archived.stdout)
-            with tarfile.open(source / "source.tar") as archive:
-                archive.extractall(source, filter="tar")
+            subprocess.run(["tar", "-x", "-C", source], input=archived.stdout, check=True)
         if not (source / "esperctl/service").is_dir():
             print(f"test-upgrade: {commit} has no `esperctl service`; upgrading from this version", flush=True)
             source = REPOSITORY
