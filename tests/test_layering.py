@@ -63,8 +63,8 @@ PARTS: Final = {
     "__main__": {"cli"},
     "testing": {"core", "simulation", "ports", "storage", "decode", "board", "server", "configuration", "assembly"},
 }
-# The same inside esperctl.viewer, whose settings are the model's. A module that is not named (`style`, `keys`, `effects`,
-# `messages`, `view`, `layout`, `cells`, `dialogs`) may be imported by all, and imports no part.
+# The same inside esperctl.viewer, whose settings are the model's. A module that is not named (`style`, `keys`,
+# `effects`, `messages`, `view`, `layout`, `cells`, `dialogs`) may be imported by all, and imports no part.
 VIEWER_PARTS: Final = {
     "log": set[str](),
     "model": {"log"},

@@ -1,6 +1,7 @@
 """The reference of the configuration, and the commented default file: both are made from the settings themselves.
 
-``python -m esperd.configuration.reference markdown`` and ``… toml`` print them; a test compares them with what is in ``docs``.
+``python -m esperd.configuration.reference markdown`` and ``… toml`` print them; a test compares them with what is in
+``docs``.
 """
 
 import ast
