@@ -18,6 +18,9 @@ from esper_protocol.events import (
     split_lines,
 )
 
+# What says that a dump is arriving, and what that none is any more: its end, or that of the stream it came in.
+CAPTURE_GOES_ON: Final = (CoredumpStarted, CoredumpProgress)
+CAPTURE_IS_OVER: Final = (CoredumpEnded, SessionOpened, DaemonStarted)
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}\r?\n?")
 
 
@@ -30,9 +33,9 @@ class DumpFolding:
 
     def follow(self, body: Body) -> None:
         """Takes note of an event that is not a line."""
-        if isinstance(body, CoredumpStarted | CoredumpProgress):
+        if isinstance(body, CAPTURE_GOES_ON):
             self._capturing = True
-        elif isinstance(body, CoredumpEnded | SessionOpened | DaemonStarted):
+        elif isinstance(body, CAPTURE_IS_OVER):
             self._capturing = False
             self._hides_open_line = None
 

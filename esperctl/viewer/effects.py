@@ -1,6 +1,9 @@
 """What the model asks for. Values; none of them is carried out by the model itself.
 
-Every effect ends in one message at least: what it fetched, or EffectDone, or EffectFailed.
+Every effect ends in one message at least: what it fetched, or EffectDone, or EffectFailed. But: SendToBoard is answered
+only when it fails; StopScan and Leave never, nor a scan that was ended by another one or by StopScan; SwitchBoard by
+Attached, or Detached again and again; a FetchPage not when the board was switched meanwhile. What else concerns a board
+that is switched away from is answered by EffectFailed. Once the viewer ends nothing is answered.
 """
 
 from dataclasses import dataclass
@@ -89,7 +92,7 @@ class FetchPage:
 
 @dataclass(frozen=True, slots=True)
 class StartScan:
-    """Reads the journal before position ``before`` backwards or forwards in a process of its own.
+    """Reads the journal before position ``before`` backwards, in a process of its own.
 
     ``pattern`` is looked for in the visible text of the lines (None: lines are not looked at); with ``wants_events``
     what is not a line is told too. ``limit_bytes`` bounds how much of the journal is read, newest first (None: all).
@@ -120,7 +123,7 @@ class ListBoards:
 
 @dataclass(frozen=True, slots=True)
 class SwitchBoard:
-    """Follows another board instead: Attached."""
+    """Follows another board instead: Attached, or Detached with its name until it can be."""
 
     socket: str
     board: str

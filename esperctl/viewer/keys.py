@@ -13,7 +13,9 @@ class Key:
             ``pagedown``, ``f1`` … ``f12``, ``ctrl-a`` … ``ctrl-z``, ``ctrl-]``, ``ctrl-\``, ``space`` is ``" "``,
             ``paste``; ``unknown`` for everything else.
         data: What the terminal sent for it, byte for byte; that is what a board gets.
+        goes_on: More of the same paste follows in the next key; it may be cut within a line, and within a character.
     """
 
     name: str
     data: bytes
+    goes_on: bool = False

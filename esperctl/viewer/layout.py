@@ -7,6 +7,10 @@ from typing import Final
 PANEL_FROM_COLUMNS: Final = 100
 SMALLEST_COLUMNS: Final = 30
 SMALLEST_ROWS: Final = 6
+# Cells and rows of a box that are not its inside: the frame, and a blank beside it.
+FRAME_COLUMNS: Final = 4
+FRAME_ROWS: Final = 2
+_TITLE_FROM_ROWS: Final = 16
 _PANEL_LEAST: Final = 32
 _PANEL_MOST: Final = 54
 
@@ -65,3 +69,9 @@ def lay_out(columns: int, rows: int, *, with_panel: bool, bars: int) -> Layout:
         status=Area(0, rows - 2, columns, 1),
         hint=Area(0, rows - 1, columns, 1),
     )
+
+
+def overlay_area(columns: int, rows: int) -> Area:
+    """Where boxes are drawn: not over the status line, which says the mode, nor, where there is room, the title."""
+    top = 1 if rows >= _TITLE_FROM_ROWS else 0
+    return Area(0, top, columns, rows - 2 - top)

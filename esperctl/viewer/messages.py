@@ -43,9 +43,10 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """The connection was lost; it is tried again and again."""
+    """The connection was lost, or not made yet; it is tried again and again. ``board`` is whose; empty: not known."""
 
     reason: str
+    board: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class ScanProgressed:
         events: What is not a line (boots, panics, dumps, decodes, ports, notes), in journal order within one message.
         share: How much of the journal was read, 0 to 1.
         is_finished: Nothing more will come.
-        error: Why it ended early.
+        error: Why it ended early; it is finished then.
     """
 
     scan: int

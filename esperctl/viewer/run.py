@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from esperctl.daemons import open_daemons
 from esperctl.output import Output
 from esperctl.viewer.connection.live import ReadingPlace
+from esperctl.viewer.crash_file import crashed
 from esperctl.viewer.model.model import Model
 from esperctl.viewer.screen import Theme
 from esperctl.viewer.settings_file import read_settings, settings_path
@@ -41,7 +42,7 @@ def run_viewer(options: ViewerOptions, output: Output) -> int:
     """Shows a board, or the boards to choose from, until the user leaves; the exit code.
 
     Raises:
-        EsperctlError: no daemon, no such board, or settings that are wrong.
+        EsperctlError: no daemon, no such board, settings that are wrong; or a defect, whose traceback is in a file.
     """
     settings = read_settings(settings_path(os.environ))
     place = _find(options, output)
@@ -55,7 +56,10 @@ def run_viewer(options: ViewerOptions, output: Output) -> int:
     )
     theme = Theme.of(os.environ if output.colour else {**os.environ, "NO_COLOR": "1"}, sys.stdout.encoding)
     viewer = Viewer(model, theme, options.socket, read_only=options.read_only)
-    return asyncio.run(viewer.run(place))
+    try:
+        return asyncio.run(viewer.run(place))
+    except Exception as error:
+        raise crashed(error) from error
 
 
 def _find(options: ViewerOptions, output: Output) -> Place | None:

@@ -93,3 +93,5 @@ class Viewer:
 
     def _paint(self) -> None:
         self._terminal.show(draw(self._model.view(), self._theme))
+        # To draw may bring something to say, for some seconds.
+        self._schedule_tick(self._model.next_tick_at)

@@ -1,5 +1,9 @@
+from __future__ import annotations
+
+import pytest
 from hypothesis import given, strategies as st
 
+from esperctl.report import Frame, parse_report
 from esperctl.report_text import report_lines
 
 
@@ -26,6 +30,22 @@ def test_arguments_are_shown_with_their_values() -> None:
     arguments = '[{"name": "field", "type": "char *", "value": "0x10 \\"gain\\""}, {"name": "index", "value": "1"}]'
     report = f'{{"frames": [{{"level": 0, "pc": 16, "function": "f", "args": {arguments}, "file": "f.c", "line": 5}}]}}'
     assert report_lines(report) == ['#0  0x00000010 in f (field=0x10 "gain", index=1) at f.c:5']
+
+
+@pytest.mark.parametrize("how", ["scan", "inferred"])
+def test_a_guessed_frame_says_so(how: str) -> None:
+    assert report_lines(f'{{"frames": [{{"pc": 16, "function": "f", "how": "{how}"}}]}}') == [
+        "#0  0x00000010 in f  (guessed)"
+    ]
+    assert Frame(function="f", file="/src/f.c", line=3, how="cfi").text(1) == "#1  f at /src/f.c:3"
+
+
+def test_what_another_decoder_leaves_out_is_not_missed() -> None:
+    report = parse_report('{"tasks": [{"crashed": true}], "frames": [{"file": "/src/f.c"}], "new": 1}')
+
+    assert report is not None
+    assert (report.task_name, [frame.place for frame in report.crash_frames]) == (None, ["?? at f.c"])
+    assert parse_report("[]") is None
 
 
 def test_what_is_no_report_is_shown_as_text() -> None:

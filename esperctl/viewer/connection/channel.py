@@ -1,7 +1,6 @@
 """One connection to one daemon, by asyncio: requests out, messages in."""
 
 import asyncio
-import contextlib
 from typing import Final, Self, TypeVar
 
 from esper_protocol.codec import ReceivedByClient
@@ -21,6 +20,8 @@ _RECEIVE_BYTES: Final = 32 * 1024
 _REST_S: Final = 0.008
 _SMALL_BYTES: Final = 8 * 1024
 _SILENCE_S: Final = 0.03
+# Of a daemon that was stopped nobody knows whether it will go on.
+_CLOSE_TIMEOUT_S: Final = 0.5
 
 ResultType = TypeVar("ResultType")
 
@@ -96,7 +97,9 @@ class Channel:
             raise self._gone() from error
 
     async def ask(self, body: RequestBody, expected: type[ResultType]) -> tuple[ResultType, list[ReceivedByClient]]:
-        """Sends a request while nobody else receives; the answer, and all that came with it.
+        """Sends a request while nobody else receives; the answer, and what came behind it with it.
+
+        What came before is dropped: it belongs to a subscription that is over, or that this request takes the place of.
 
         Raises:
             RequestError: the daemon refused.
@@ -104,14 +107,15 @@ class Channel:
             EsperctlError: as ``receive``.
         """
         number = self.post(body)
-        received: list[ReceivedByClient] = []
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                while (answer := find_answer(received, number)) is None:
-                    received += await self.receive()
+                while True:
+                    messages = await self.receive()
+                    for index, message in enumerate(messages):
+                        if isinstance(message, Response | ErrorResponse) and message.id == number:
+                            return result_of(message, expected), messages[index + 1 :]
         except TimeoutError as error:
             raise TimedOutError(f"the daemon at {self.path} does not answer") from error
-        return result_of(answer, expected), [message for message in received if message is not answer]
 
     async def receive(self) -> list[ReceivedByClient]:
         """What the next block completes, which may be nothing. No deadline: a board may be silent for days.
@@ -155,21 +159,17 @@ class Channel:
             transport.resume_reading()
 
     async def close(self) -> None:
-        """Closes the connection; harmless when repeated."""
+        """Closes the connection; harmless when repeated. What a daemon does not take is dropped after a moment."""
         self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await self._writer.wait_closed()
+        except OSError:
+            # TimeoutError is one of them.
+            self._writer.transport.abort()
 
     def _gone(self) -> NoDaemonError:
         return NoDaemonError(f"the daemon at {self.path} went away", "see its log, or start it again")
-
-
-def find_answer(messages: list[ReceivedByClient], number: int) -> Response | ErrorResponse | None:
-    """The answer to request *number*, if it is among *messages*."""
-    for message in messages:
-        if isinstance(message, Response | ErrorResponse) and message.id == number:
-            return message
-    return None
 
 
 def result_of(answer: Response | ErrorResponse, expected: type[ResultType]) -> ResultType:

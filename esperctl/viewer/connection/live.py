@@ -62,6 +62,7 @@ class Live:
         self._channel: Channel | None = None
         self._answers: dict[int, asyncio.Future[Response | ErrorResponse]] = {}
         self._cursor: int | None = None
+        self._was_attached = asyncio.Event()
 
     async def run(self) -> None:
         """Follows the board until cancelled."""
@@ -78,9 +79,13 @@ class Live:
                     await channel.close()
             except EsperctlError as error:
                 # Whatever it is, it may be mended from outside: the daemon restarted, the board named again.
-                self._tell(Detached(error.message))
+                self._tell(Detached(error.message, self.board))
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, _LAST_RETRY_S)
+
+    async def attached(self) -> None:
+        """Waits until the board is followed for the first time. No deadline: it may be away for days."""
+        await self._was_attached.wait()
 
     async def request(self, body: RequestBody, expected: type[ResultType]) -> ResultType:
         """Sends a request about the board, and waits for its answer.
@@ -119,6 +124,7 @@ class Live:
         subscribed, messages = await channel.ask(request, Subscribed)
         self._channel = channel
         self._tell(Attached(boards.daemon, record, subscribed, again, show_from))
+        self._was_attached.set()
         return Subscription(self.board, subscribed), messages
 
     async def _first_wanted(self, channel: Channel) -> int | None:
@@ -126,7 +132,7 @@ class Live:
             return self._reading.after + 1
         if self._reading.since_ns is None:
             return None
-        # The next subscription takes the place of this one, which is only there to learn the position.
+        # Only there to learn the position: the next subscription takes its place, whatever it has sent by then.
         request = Subscribe(self.board, since=self._reading.since_ns, follow=False)
         subscribed, _ = await channel.ask(request, Subscribed)
         return subscribed.next_seq

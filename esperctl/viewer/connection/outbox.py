@@ -32,7 +32,7 @@ class Outbox:
         self._is_empty.clear()
 
     async def emptied(self) -> None:
-        """Waits until all of it was sent, or could not be sent. The caller sets a deadline."""
+        """Waits until all of it was sent, or refused. No deadline here: the caller sets one."""
         await self._is_empty.wait()
 
     async def run(self) -> None:

@@ -1,5 +1,6 @@
 """New files in the working directory, named so that none is overwritten."""
 
+import contextlib
 from pathlib import Path
 from typing import IO, Final
 
@@ -39,6 +40,12 @@ def save(name: str, data: bytes) -> Path:
         with file:
             file.write(data)
     except OSError as error:
-        path.unlink(missing_ok=True)
-        raise FailedError(f"{path} can't be written: {error.strerror or error}") from error
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise not_written(path, error) from error
     return path
+
+
+def not_written(path: Path, error: OSError) -> FailedError:
+    """Why a file that was begun is not there."""
+    return FailedError(f"{path} can't be written: {error.strerror or error}")

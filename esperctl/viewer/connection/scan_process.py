@@ -1,12 +1,14 @@
 """Reads a board's journal backwards, page by page, and tells what it finds: ``python -m …scan_process``.
 
 A process of its own, because a regular expression may take for ever, and a gigabyte takes its time: the viewer kills it
-when the answer is not wanted any more. It takes a ``ScanRequest`` as a line of JSON from standard input, and writes for
-each page one frame (``esper_protocol.framing``) with a ``ScanReport``.
+when the answer is not wanted any more, and it dies with the viewer. It takes a ``ScanRequest`` as a line of JSON from
+standard input, which must stay open, and writes for each page one frame (``esper_protocol.framing``) with a
+``ScanReport``.
 """
 
 import contextlib
 import os
+import resource
 import sys
 from typing import Final
 
@@ -20,10 +22,13 @@ from esperctl.daemons import connect
 from esperctl.errors import EsperctlError
 from esperctl.subscription import Subscription
 from esperctl.viewer.connection.line_search import LineSearch
+from esperctl.viewer.connection.stdin_watch import die_with_stdin
 
 # A page is a megabyte or two: large enough to be worth its request, small enough that the count moves.
 _PAGE_LINES: Final = 20_000
 _NICENESS: Final = 10
+# Ten gigabytes of journal take less; a regular expression that takes more will not end in this life.
+_MOST_CPU_S: Final = 600
 # So that a report fits into a frame.
 _EVENTS_BYTES: Final = 256 * 1024
 
@@ -93,7 +98,9 @@ class _Page:
 def main() -> int:
     """Runs the process."""
     os.nice(_NICENESS)
+    _limit_cpu()
     request = msgspec.json.decode(sys.stdin.buffer.readline(), type=ScanRequest)
+    die_with_stdin()
     # A pipe that is closed: the question is gone.
     with contextlib.suppress(BrokenPipeError):
         try:
@@ -103,6 +110,13 @@ def main() -> int:
         except ValueError as error:
             _tell(ScanReport(error=str(error)))
     return 0
+
+
+def _limit_cpu() -> None:
+    """Has SIGXCPU end the process one day, whatever it does then."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    if hard == resource.RLIM_INFINITY or hard > _MOST_CPU_S:
+        resource.setrlimit(resource.RLIMIT_CPU, (_MOST_CPU_S, hard))
 
 
 def _scan(request: ScanRequest) -> None:

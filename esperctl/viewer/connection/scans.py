@@ -22,7 +22,18 @@ _REPORTS: Final = msgspec.msgpack.Decoder(ScanReport)
 
 
 async def scan(start: StartScan, socket: str, board: str, tell: Callable[[Message], None]) -> None:
-    """Carries out one scan; when cancelled, its process is killed. No deadline: a person waits, or does not."""
+    """Carries out one scan; when cancelled, its process is killed. No deadline: a person waits, or does not.
+
+    Whatever prevents it is told as the scan's error.
+    """
+    try:
+        await _scan(start, socket, board, tell)
+    except OSError as error:
+        reason = f"the search process can't be started: {error.strerror or error}"
+        tell(ScanProgressed(start.scan, is_finished=True, error=reason))
+
+
+async def _scan(start: StartScan, socket: str, board: str, tell: Callable[[Message], None]) -> None:
     request = ScanRequest(
         socket,
         board,
@@ -39,6 +50,8 @@ async def scan(start: StartScan, socket: str, board: str, tell: Callable[[Messag
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        # What is not written at once is not kept for the end, where it would fail again.
+        bufsize=0,
         # A Ctrl-C is for the viewer; and what lies in the folder that the user is in is no module of ours.
         start_new_session=True,
         env=os.environ | {"PYTHONSAFEPATH": "1"},
@@ -47,9 +60,8 @@ async def scan(start: StartScan, socket: str, board: str, tell: Callable[[Messag
         try:
             if process.stdin is None or process.stdout is None:
                 raise RuntimeError("a process was started without its pipes")
-            # A pipe holds far more than a request.
+            # A pipe holds far more than a request. It stays open: the process dies when it closes.
             process.stdin.write(msgspec.json.encode(request) + b"\n")
-            process.stdin.flush()
             async with _reading(process.stdout) as reader:
                 await _follow(reader, start.scan, tell)
         finally:
@@ -82,11 +94,11 @@ async def _follow(reader: asyncio.StreamReader, number: int, tell: Callable[[Mes
                     tuple(report.matches),
                     tuple(report.events),
                     report.share,
-                    report.is_finished,
+                    report.is_finished or report.error is not None,
                     report.error,
                 )
             )
             if report.is_finished or report.error is not None:
                 return
         await asyncio.sleep(0)
-    tell(ScanProgressed(number, error="the search process ended early"))
+    tell(ScanProgressed(number, is_finished=True, error="the search process ended early"))

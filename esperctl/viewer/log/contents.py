@@ -7,17 +7,8 @@ pages bring them when they are scrolled to.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from esper_protocol.events import (
-    Body,
-    CoredumpEnded,
-    CoredumpProgress,
-    CoredumpStarted,
-    DaemonStarted,
-    Line,
-    SessionOpened,
-    UnknownBody,
-    seq_count,
-)
+from esper_protocol.events import Body, Line, UnknownBody, seq_count
+from esperctl.dump_folding import CAPTURE_GOES_ON, CAPTURE_IS_OVER
 from esperctl.subscription import AnyEvent
 from esperctl.viewer.effects import FetchPage
 from esperctl.viewer.log.drawing import Drawing
@@ -81,9 +72,9 @@ class Contents:
         return sum(item.body is None and item.head is None and item.passes and not item.is_folded for item in items)
 
     def _note_capture(self, body: Body | UnknownBody) -> None:
-        if isinstance(body, CoredumpStarted | CoredumpProgress):
+        if isinstance(body, CAPTURE_GOES_ON):
             self._live_capture = body.id
-        elif isinstance(body, CoredumpEnded | SessionOpened | DaemonStarted):
+        elif isinstance(body, CAPTURE_IS_OVER):
             self._live_capture = None
 
     def page_arrived(self, page: PageArrived) -> bool:

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import msgspec
-
 from esper_protocol.events import (
     Body,
     DecodeCancelled,
@@ -14,7 +12,8 @@ from esper_protocol.events import (
     DecodeTimedOut,
 )
 from esperctl.markers import PANIC_TARGET
-from esperctl.report_text import Frame, Report, panic_lines, report_lines
+from esperctl.report import parse_report
+from esperctl.report_text import panic_lines, report_lines
 from esperctl.safe_text import safe_text
 
 _MOST_LINES: Final = 12
@@ -38,23 +37,12 @@ def _at_most(lines: list[str]) -> tuple[str, ...]:
 
 def _summary(text: str) -> str:
     """``decoded: task X crashed in f at file:line``."""
-    try:
-        report = msgspec.json.decode(text, type=Report)
-    except msgspec.DecodeError:
+    report = parse_report(text)
+    if report is None:
         return "decoded; the inspector shows the report"
-    crashed = next((task for task in report.tasks if task.crashed), None)
-    name = (crashed.name if crashed is not None else None) or report.crashed_task
-    frames = crashed.frames if crashed is not None else report.frames
-    place = next((_place(frame) for frame in frames if frame.function), "")
-    who = f"task {name}" if name else "a task"
+    place = next((f" in {frame.place}" for frame in report.crash_frames if frame.function), "")
+    who = f"task {report.task_name}" if report.task_name else "a task"
     return safe_text(f"decoded: {who} crashed{place}; the inspector shows the report")
-
-
-def _place(frame: Frame) -> str:
-    where = f" at {frame.file}" if frame.file else ""
-    if frame.file and frame.line is not None:
-        where += f":{frame.line}"
-    return f" in {frame.function}{where}"
 
 
 def state_sentence(body: Body) -> str | None:

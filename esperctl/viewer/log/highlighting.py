@@ -1,11 +1,10 @@
 """What a user wants to see in a line: matches of the search, and text with a style of its own. Pure."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from esperctl.viewer.log.patterns import MOST_CHARACTERS, compile_pattern
+from esperctl.viewer.log.patterns import LivePattern
 from esperctl.viewer.log.styled_text import StyledRange, StyledText
 from esperctl.viewer.style import PLAIN, Style
 
@@ -13,8 +12,6 @@ _COLOURS: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan",
 _ATTRIBUTES: Final = ("bold", "dim", "italic", "underline", "reverse")
 # Seen also without colours, and where the whole row is reversed.
 _MATCH: Final = Style(foreground=0, background=3, underline=True)
-# A pattern may match each character; a line shows only so many matches apart.
-_MOST_MATCHES: Final = 200
 
 
 def style_named(name: str) -> Style:
@@ -52,53 +49,53 @@ def _colour(word: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class SearchPattern:
-    """What is searched for; ValueError with one sentence when it is no regular expression."""
+    """What is searched for; ValueError with one sentence when it is no regular expression.
+
+    ``live`` says whether it was too slow.
+    """
 
     text: str
     is_regex: bool = False
     ignore_case: bool = True
-    _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    live: LivePattern = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        compiled = compile_pattern(self.text, is_regex=self.is_regex, ignore_case=self.ignore_case)
-        object.__setattr__(self, "_compiled", compiled)
+        live = LivePattern(self.text, is_regex=self.is_regex, ignore_case=self.ignore_case)
+        object.__setattr__(self, "live", live)
 
     def is_in(self, text: str) -> bool:
         """Whether the text of a line matches."""
-        return bool(self.text) and self._compiled.search(text, 0, MOST_CHARACTERS) is not None
+        return bool(self.text) and self.live.is_in(text)
 
     def ranges(self, text: str) -> Iterator[StyledRange]:
         """The matches in the text of a line."""
-        return _ranges(self._compiled, text, _MATCH) if self.text else iter(())
+        return _ranges(self.live, text, _MATCH) if self.text else iter(())
 
 
 @dataclass(frozen=True, slots=True)
 class HighlightRule:
     """Text that matches ``pattern`` (a regular expression) in the style of this name, e.g. ``bold red``.
 
-    ValueError with one sentence when either is wrong.
+    ValueError with one sentence when either is wrong; ``live`` says whether it was too slow.
     """
 
     pattern: str
     style: str
-    _compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    live: LivePattern = field(init=False, repr=False, compare=False)
     _style: Style = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_compiled", compile_pattern(self.pattern))
+        object.__setattr__(self, "live", LivePattern(self.pattern))
         object.__setattr__(self, "_style", style_named(self.style))
 
     def ranges(self, text: str) -> Iterator[StyledRange]:
         """The matches in the text of a line."""
-        return _ranges(self._compiled, text, self._style) if self.pattern else iter(())
+        return _ranges(self.live, text, self._style) if self.pattern else iter(())
 
 
-def _ranges(compiled: re.Pattern[str], text: str, style: Style) -> Iterator[StyledRange]:
-    for count, match in enumerate(compiled.finditer(text, 0, MOST_CHARACTERS)):
-        if count == _MOST_MATCHES:
-            return
-        if match.end() > match.start():
-            yield StyledRange(match.start(), match.end(), style)
+def _ranges(pattern: LivePattern, text: str, style: Style) -> Iterator[StyledRange]:
+    for start, end in pattern.spans(text):
+        yield StyledRange(start, end, style)
 
 
 def highlighted(styled: StyledText, rules: Sequence[HighlightRule], search: SearchPattern | None) -> StyledText:

@@ -86,11 +86,6 @@ class Item:
             return self.data
         return b"".join([self.data, *(part.data for part in self.parts)])
 
-    @property
-    def last_end(self) -> LineEnd:
-        """How the line ends, with its continuations."""
-        return self.parts[-1].end if self.parts else self.end
-
 
 def items_of(event: AnyEvent, first: int, end: int) -> Iterator[Item]:
     """The items of an event at positions from *first* up to *end* (not included)."""

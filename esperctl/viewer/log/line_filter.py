@@ -6,13 +6,12 @@ that are not named are hidden unless there is a ``*``. Lines that have no level 
 Source: idf.py monitor, option --print-filter (esp-idf docs/en/api-guides/tools/idf-monitor.rst, "Output Filtering").
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
 
 from esperctl.viewer.log.levels import logged
 from esperctl.viewer.log.line_text import plain_text
-from esperctl.viewer.log.patterns import MOST_CHARACTERS, compile_pattern
+from esperctl.viewer.log.patterns import MOST_CHARACTERS, LivePattern
 
 _RANKS: Final = {"N": 0, "E": 1, "W": 2, "I": 3, "D": 4, "V": 5}
 _ALL: Final = "*"
@@ -28,8 +27,8 @@ class LineFilter:
     include: str
     exclude: str
     _ranks: dict[str, int] = field(init=False, repr=False, compare=False)
-    _include: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
-    _exclude: re.Pattern[str] | None = field(init=False, repr=False, compare=False)
+    _include: LivePattern | None = field(init=False, repr=False, compare=False)
+    _exclude: LivePattern | None = field(init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, levels: str = "", *, include: str = "", exclude: str = "") -> "LineFilter":
@@ -42,13 +41,18 @@ class LineFilter:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_ranks", _parse_levels(self.levels))
-        object.__setattr__(self, "_include", compile_pattern(self.include) if self.include else None)
-        object.__setattr__(self, "_exclude", compile_pattern(self.exclude) if self.exclude else None)
+        object.__setattr__(self, "_include", LivePattern(self.include) if self.include else None)
+        object.__setattr__(self, "_exclude", LivePattern(self.exclude) if self.exclude else None)
 
     @property
     def is_empty(self) -> bool:
         """Whether all lines pass."""
         return not (self.levels or self.include or self.exclude)
+
+    @property
+    def patterns(self) -> tuple[LivePattern, ...]:
+        """Its regular expressions; one that was too slow filters nothing any more."""
+        return tuple(pattern for pattern in (self._include, self._exclude) if pattern is not None)
 
     def passes(self, data: bytes) -> bool:
         """Whether a line is shown."""
@@ -57,9 +61,9 @@ class LineFilter:
         if self._include is None and self._exclude is None:
             return True
         text = plain_text(data if len(data) <= _MOST_BYTES else data[:_MOST_BYTES])
-        if self._include is not None and self._include.search(text, 0, MOST_CHARACTERS) is None:
+        if self._include is not None and not self._include.is_in(text, otherwise=True):
             return False
-        return self._exclude is None or self._exclude.search(text, 0, MOST_CHARACTERS) is None
+        return self._exclude is None or not self._exclude.is_in(text)
 
     def _passes_level(self, data: bytes) -> bool:
         most = self._ranks.get(_ALL, 0)

@@ -22,12 +22,12 @@ from esper_protocol.events import (
     SessionReleased,
     Tx,
 )
-from esperctl.dump_folding import DumpFolding
+from esperctl.dump_folding import CAPTURE_IS_OVER, DumpFolding
 from esperctl.viewer.log.item import Fold, Item
 from esperctl.viewer.log.line_text import MOST_TERMINAL_BYTES
 
 _INTERRUPTIONS: Final = (Gap, SessionOpened, SessionLost, SessionReleased, SessionClosed, DaemonStarted)
-_DUMP_LIMITS: Final = (CoredumpStarted, CoredumpEnded, SessionOpened, DaemonStarted)
+_DUMP_LIMITS: Final = (CoredumpStarted, *CAPTURE_IS_OVER)
 # A board that never ends its line must not make one of any length; and to type is not to send a file. (A line that is
 # longer than what can be edited goes on as another one.)
 _MOST_PIECES: Final = 4096

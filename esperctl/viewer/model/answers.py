@@ -11,7 +11,6 @@ from esperctl.viewer.effects import (
     ListBoards,
     ListCoredumps,
     PinCoredump,
-    ReleaseWriter,
     SaveCoredump,
     SaveText,
     SendToBoard,
@@ -65,7 +64,8 @@ class Answers:
                 state.incident_note = f"the rest was not read: {safe_text(message.error)}" if message.error else ""
             return []
         seq = state.search.progressed(message)
-        return [] if seq is None else self._moves.jump(seq)
+        effects = state.search.enough()
+        return effects if seq is None else [*effects, *self._moves.jump(seq)]
 
     def boards(self, message: BoardsListed) -> None:
         """Takes the list of boards."""
@@ -96,15 +96,8 @@ class Answers:
         state = self._state
         effect = message.effect
         match effect:
-            case TakeWriter():
-                state.lease.granted()
-                state.log.set_own_name(state.lease.own_name)
-                state.modes = state.modes.with_keys_to_board()
-                state.say("you type to the board now", "success", topic="writer")
-            case ReleaseWriter():
-                state.lease.released()
-                state.refresh_modes()
-                state.say(f"you type no more; {state.how_to('writer')} takes the write lease", topic="writer")
+            case TakeWriter() if state.lease.granted() == "gained":
+                state.tell_gained_lease()
             case CopyText() | SaveText() | SaveCoredump():
                 word = "copied" if isinstance(effect, CopyText) else "saved"
                 state.say(f"{word}: {message.detail}" if message.detail else word, "success", topic="saved")

@@ -5,6 +5,7 @@ from typing import Final
 from esperctl.viewer.effects import Effect, ListCoredumps, StartScan, TakeWriter
 from esperctl.viewer.messages import Attached, Detached
 from esperctl.viewer.model.board_state import BoardState
+from esperctl.viewer.model.picker import Picker
 from esperctl.viewer.model.state import State
 
 # How much of the journal is looked through for boots, panics and dumps: some hours of a busy board, read in a second.
@@ -27,6 +28,7 @@ class Attachments:
     def attached(self, message: Attached) -> list[Effect]:
         """The viewer follows a board."""
         state = self._state
+        state.going_to = None
         if message.again and state.board is not None:
             self._resume(state.board, message)
         else:
@@ -37,7 +39,6 @@ class Attachments:
         if not message.again or not state.has_scanned:
             effects.append(self._scan())
         if self._steals and not state.lease.is_own:
-            state.lease.asked()
             effects.append(TakeWriter(steal=True))
         elif not message.again or self._was_writer:
             self._tell_holder()
@@ -45,8 +46,14 @@ class Attachments:
         return effects
 
     def detached(self, message: Detached) -> None:
-        """The connection was lost."""
+        """The connection was lost, or is not made yet."""
         state = self._state
+        if state.going_to is not None and message.board in ("", state.going_to):
+            self._not_there(state.going_to, message.reason)
+            return
+        if state.board is not None and message.board not in ("", state.board.name):
+            # A board that was left.
+            return
         if state.board is None:
             state.say(f"not attached yet: {message.reason}; it is tried again", "warning", topic="connection")
             return
@@ -55,6 +62,20 @@ class Attachments:
             state.say(f"the connection is lost ({message.reason}); reconnecting", "warning", topic="connection")
             self._was_writer = state.lease.is_own
         state.board.detached(message.reason)
+        state.lease.detached()
+        state.capture.start(None, state.now)
+
+    def _not_there(self, name: str, reason: str) -> None:
+        """The board that was chosen is not there; the one that is shown was left for it."""
+        state = self._state
+        for overlay in state.overlays:
+            if isinstance(overlay, Picker):
+                overlay.failed(f"{name}: {reason}; it is tried again", state.now)
+                overlay.left()
+        if state.board is None or state.board.left_for == name:
+            return
+        state.say(f"{name} is not there: {reason}; it is tried again", "warning", topic="connection")
+        state.board.left(name)
         state.lease.detached()
         state.capture.start(None, state.now)
 

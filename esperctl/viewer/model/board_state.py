@@ -24,11 +24,13 @@ class BoardState:
         socket: The daemon's.
         has_port: Whether the daemon has the port open.
         is_attached: Whether the connection to the daemon stands.
+        left_for: The board that is waited for in its place.
     """
 
     def __init__(self, daemon: DaemonRecord, board: BoardRecord) -> None:
         self.name = board.board
         self.is_attached = True
+        self.left_for: str | None = None
         self.update(daemon, board)
 
     def update(self, daemon: DaemonRecord, board: BoardRecord) -> None:
@@ -46,6 +48,12 @@ class BoardState:
         """The connection was lost."""
         self.is_attached = False
         self._connection_state = f"reconnecting: {reason}"
+
+    def left(self, name: str) -> None:
+        """It is not followed any more; another board is waited for."""
+        self.is_attached = False
+        self.left_for = name
+        self._connection_state = f"not followed: waiting for {name}"
 
     def follow(self, body: Body) -> None:
         """Takes note of a live event."""

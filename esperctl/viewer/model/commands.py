@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from esperctl.safe_text import safe_text
+from esperctl.viewer.dialogs import last_help_scroll
 from esperctl.viewer.effects import (
     AbortCapture,
     AddNote,
@@ -27,7 +28,6 @@ from esperctl.viewer.model.palette import Palette
 from esperctl.viewer.model.picker import Picker
 from esperctl.viewer.model.prompt import Prompt
 from esperctl.viewer.model.state import State
-from esperctl.viewer.screen import help as screen_help
 from esperctl.viewer.view import HelpView
 
 _LAST_SEQ: Final = 2**63
@@ -103,15 +103,11 @@ class Commands:
         if state.lease.is_own:
             return [ReleaseWriter()]
         if holder is None:
-            return self._take(steal=False)
+            return [TakeWriter(steal=False)]
         question = f"{safe_text(holder)} types to the board. Take over?"
         return self._ask(
-            BY_ID["writer"], question, lambda: self._take(steal=True), "Everybody who follows it sees that."
+            BY_ID["writer"], question, lambda: [TakeWriter(steal=True)], "Everybody who follows it sees that."
         )
-
-    def _take(self, *, steal: bool) -> list[Effect]:
-        self._state.lease.asked()
-        return [TakeWriter(steal)]
 
     def _line_input(self) -> list[Effect]:
         device = self._state.device_input
@@ -135,14 +131,14 @@ class Commands:
         state = self._state
 
         def last_scroll(view: HelpView) -> int:
-            return screen_help.last_scroll(view, state.columns, state.rows)
+            return last_help_scroll(view, state.columns, state.rows)
 
         state.overlays.append(Help(state.keymap, state.page_lines, last_scroll))
         return []
 
     def _boards(self) -> list[Effect]:
         board = self._state.board
-        current = None if board is None else (board.socket, board.name)
+        current = None if board is None or board.left_for is not None else (board.socket, board.name)
         self._state.overlays.append(Picker(current, list))
         return [ListBoards()]
 

@@ -6,11 +6,11 @@ from typing import Final, TypeVar
 from esper_protocol.events import Boot, CoredumpEnded, GdbStub, Panic
 from esper_protocol.messages import CoredumpFile
 from esper_protocol.records import CoredumpRecord
+from esperctl.report import Report, Task, parse_report
 from esperctl.safe_text import safe_text
 from esperctl.times import local_text, rfc3339
 from esperctl.units import bytes_text
 from esperctl.viewer.model.incident import Incident, capture_text
-from esperctl.viewer.model.report import Report, Task, parse_report
 from esperctl.viewer.style import Span, Style
 from esperctl.viewer.view import DetailSection
 
@@ -101,8 +101,7 @@ def _of_record(record: CoredumpRecord) -> Iterator[Line]:
 
 def _of_crash(report: Report) -> Iterator[Line]:
     yield _named("reason", report.reason)
-    crashed = report.crashed
-    yield _named("task", (crashed.name if crashed is not None else None) or report.crashed_task)
+    yield _named("task", report.task_name)
     if report.in_isr:
         yield _line("in an interrupt handler")
     if report.elf_match not in (None, "sha256"):

@@ -1,14 +1,15 @@
 """Keys into bytes for the board: one by one, or as lines with history; and the one query that is answered. Pure.
 
-A pasted text of several lines is sent line by line in line mode; its last, unfinished line stays to be edited.
+In line mode the lines of a pasted text are sent as they are, byte for byte, but for their ends; the last, unfinished
+one stays to be edited. Nothing of it is changed: what is no text is kept as Python does in file names (PEP 383).
 """
 
+import re
 from typing import Final
 
 from esper_protocol.events import Line
-from esperctl.safe_text import safe_text
 from esperctl.viewer.keys import Key
-from esperctl.viewer.model.line_input import History, LineInput
+from esperctl.viewer.model.line_input import MAX_CHARACTERS, History, LineInput
 from esperctl.viewer.view import TextInput
 
 # ECMA-48, DSR 5: "report your status", and the answer "ready". esp_console's linenoise asks it to learn whether it
@@ -17,6 +18,9 @@ STATUS_QUERY: Final = b"\x1b[5n"
 STATUS_ANSWER: Final = b"\x1b[0n"
 # A board that asks without end is not answered without end.
 ANSWER_PAUSE_S: Final = 1.0
+# So much of a line is kept until the rest of its paste has come.
+_MOST_HELD_BYTES: Final = 1024 * 1024
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _INTERRUPTS: Final = {"ctrl-c": b"\x03", "ctrl-z": b"\x1a"}
 
 
@@ -28,11 +32,19 @@ class DeviceInput:
         self._line_end = line_end
         self._line = LineInput()
         self._history = History()
+        self._refusal: str | None = None
+        # Of a paste that goes on: a line that has no room to be edited, whether the rest of it is not taken, and
+        # whether the last byte was a return.
+        self._held = b""
+        self._skips_line = False
+        self._follows_return = False
 
     def press(self, key: Key) -> bytes:
         """Takes a key; the bytes that go to the board for it now."""
         if not self.is_line:
             return key.data
+        if key.name != "paste":
+            self.forget_paste()
         match key.name:
             case "enter":
                 return self._send(self._line.text)
@@ -52,20 +64,62 @@ class DeviceInput:
         """The line that is typed."""
         return self._line.view("Line", is_focused=is_focused) if self.is_line else None
 
+    def forget_paste(self) -> None:
+        """The rest of a paste comes no more, or goes elsewhere."""
+        self._held = b""
+        self._skips_line = self._follows_return = False
+
+    def take_refusal(self) -> str | None:
+        """Why something was not taken, once."""
+        refusal, self._refusal = self._refusal, None
+        return refusal
+
     def _send(self, text: str) -> bytes:
         self._history.add(text)
         self._line.set("")
-        return text.encode("utf-8", "replace") + self._line_end
+        return _bytes(text) + self._line_end
 
     def _paste(self, key: Key) -> bytes:
-        text = key.data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
-        *whole, rest = text.split("\n")
+        data = self._held + key.data
+        if self._follows_return:
+            data = data.removeprefix(b"\n")
+        self._held = b""
+        self._follows_return = key.goes_on and (key.data.endswith(b"\r") or (self._follows_return and not key.data))
+        *whole, rest = _LINE_END.split(data)
+        if self._skips_line and whole:
+            del whole[0]
+            self._skips_line = False
         sent = b""
-        for part in whole:
-            self._line.insert(safe_text(part.replace("\t", " ")))
-            sent += self._send(self._line.text)
-        self._line.insert(safe_text(rest.replace("\t", " ")))
+        for line in whole:
+            before, after = self._around(line)
+            sent += self._send(before + after)
+        self._keep(b"" if self._skips_line else rest, goes_on=key.goes_on)
         return sent
+
+    def _keep(self, rest: bytes, *, goes_on: bool) -> None:
+        """Takes the unfinished line at the end of what is pasted, if there is room for it."""
+        before, after = self._around(rest)
+        if len(before) + len(after) <= MAX_CHARACTERS:
+            self._line.text, self._line.cursor = before + after, len(before)
+        elif goes_on and len(rest) <= _MOST_HELD_BYTES:
+            self._held = rest
+        else:
+            self._refusal = f"a pasted line is not taken: it is longer than {MAX_CHARACTERS} characters"
+            self._skips_line = goes_on
+
+    def _around(self, pasted: bytes) -> tuple[str, str]:
+        """The line up to the end of what is pasted at the cursor, and what follows it."""
+        text, cursor = self._line.text, self._line.cursor
+        # As bytes, because a character may be pasted in two parts.
+        return _text(_bytes(text[:cursor]) + pasted), text[cursor:]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 class StatusQuery:

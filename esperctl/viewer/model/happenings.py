@@ -18,15 +18,14 @@ from esper_protocol.events import (
     SessionLost,
     SessionOpened,
     SessionReleased,
-    WriterChanged,
     seq_count,
 )
+from esperctl.markers import PANIC_TARGET
+from esperctl.report import parse_report
 from esperctl.subscription import AnyEvent
 from esperctl.units import bytes_text
 from esperctl.viewer.effects import Effect, FetchCoredump, SendToBoard
 from esperctl.viewer.model.detail import Detail
-from esperctl.viewer.model.incidents import PANIC_PREFIX
-from esperctl.viewer.model.report import parse_report
 from esperctl.viewer.model.state import State
 from esperctl.viewer.view import Severity
 
@@ -49,9 +48,10 @@ class Happenings:
         events = [event for event in events if event.board == name]
         state.log.append(events)
         state.incidents.learn(events)
+        effects: list[Effect] = []
         if state.search.pattern is not None:
             state.search.came(state.log.matching(events))
-        effects: list[Effect] = []
+            effects += state.search.enough()
         for event in events:
             state.next_seq = max(state.next_seq, event.seq + seq_count(event.body))
             if isinstance(event, Event):
@@ -80,19 +80,22 @@ class Happenings:
         state.capture.follow(body, state.now)
         if state.board is not None:
             state.board.follow(body)
-        if state.lease.follow(body) and isinstance(body, WriterChanged):
-            self._lost_lease(body)
+        change = state.lease.follow(body)
+        if change == "gained":
+            state.tell_gained_lease()
+        elif change == "lost":
+            self._tell_lost_lease(state.lease.holder)
         state.log.set_own_name(state.lease.own_name)
         state.refresh_modes()
 
-    def _lost_lease(self, body: WriterChanged) -> None:
+    def _tell_lost_lease(self, holder: str | None) -> None:
         state = self._state
-        if body.writer is None:
+        if holder is None:
             state.say(f"you type no more; {state.how_to('writer')} takes the write lease", topic="writer")
             return
         state.refresh_modes()
         again = state.how_to("writer")
-        state.say(f"{body.writer} took over: read-only now; {again} takes it back", "warning", topic="writer")
+        state.say(f"{holder} took over: read-only now; {again} takes it back", "warning", topic="writer")
 
     def _tell(self, body: Body) -> None:
         """Says what the eye may have missed."""
@@ -149,7 +152,7 @@ class Happenings:
         state.say(text, severity, topic="crash", counts=counts, at_least_s=_CRASH_S)
 
     def _name_of(self, target: str) -> str:
-        if not target.startswith(PANIC_PREFIX):
+        if not target.startswith(PANIC_TARGET):
             return f"core dump {target}"
         incident = self._state.incidents.get(target)
         return "panic" if incident is not None and incident.body is not None else "backtrace"

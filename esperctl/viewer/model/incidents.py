@@ -31,7 +31,7 @@ from esper_protocol.events import (
     SessionReleased,
 )
 from esper_protocol.records import CoredumpRecord
-from esperctl.markers import DECODE_BODIES, marker
+from esperctl.markers import DECODE_BODIES, PANIC_TARGET, marker
 from esperctl.subscription import AnyEvent
 from esperctl.times import LocalClock
 from esperctl.viewer.model.incident import NS_IN_S, Decode, Incident, Kind, capture_text, decode_of
@@ -42,7 +42,6 @@ MAX_INCIDENTS: Final = 500
 _SLACK: Final = 50
 # A report is up to 64 KiB; those of dumps can be fetched again, those of older panics are found in the log.
 MAX_REPORTS: Final = 20
-PANIC_PREFIX: Final = "panic:"
 
 
 class Incidents:
@@ -150,7 +149,7 @@ class Incidents:
         where = f" in {body.task}" if body.task else ""
         severity: Severity = "error" if body.fatal else "warning"
         detail = f"{body.reason}{where}"
-        key = f"{PANIC_PREFIX}{event.seq}"
+        key = f"{PANIC_TARGET}{event.seq}"
         self._add(event, key, "panic", body.first_seq, title, detail=detail, severity=severity, body=body)
 
     def _dump(self, event: Event, coredump: str, seq: int) -> Incident:
@@ -235,7 +234,7 @@ def _decode(body: Body, seq: int) -> tuple[str, Decode] | None:
 
 def _unknown_target(target: str, event: Event) -> Incident | None:
     """What an event about a decode says of a crash whose own events did not come (yet)."""
-    number = target.removeprefix(PANIC_PREFIX)
+    number = target.removeprefix(PANIC_TARGET)
     if number == target:
         return Incident(target, "dump", event.seq, event.at, event.boot, f"core dump {target}", severity="error")
     if not number.isascii() or not number.isdigit() or len(number) > len(str(2**63)):

@@ -41,6 +41,8 @@ class KeyRouting:
         state = self._state
         if key.name == state.keymap.detach:
             return [Leave()]
+        if state.mode != "DEVICE":
+            state.device_input.forget_paste()
         if (overlay := state.overlay) is not None:
             effects = overlay.press(key)
             state.overlays = [overlay for overlay in state.overlays if not overlay.is_closed]
@@ -63,6 +65,8 @@ class KeyRouting:
             self._take_prefix(key)
             return []
         data = state.device_input.press(key)
+        if (refusal := state.device_input.take_refusal()) is not None:
+            state.say(refusal, "error", topic="paste")
         return [SendToBoard(data)] if data else []
 
     def _press_in_capture(self, key: Key) -> list[Effect]:
@@ -124,10 +128,10 @@ class KeyRouting:
         if key.name == "enter":
             position = self._commands.moves.position
             effects = search.start(state.next_scan(), state.next_seq, position)
-            state.log.set_search(search.pattern or search.typed())
+            state.log.set_search(search.pattern or search.typed)
             return effects
         if search.edit(key):
-            state.log.set_search(search.typed())
+            state.log.set_search(search.typed)
             return search.stop()
         return []
 

@@ -1,11 +1,16 @@
 """The write lease: whether this viewer holds it, and who else does. Pure.
 
-The lease is known by the daemon's name for this viewer (such as ``alice (pid 4242)``), which the daemon tells when the
-viewer gets the lease, and in its ``viewer_attached`` event.
+What holds is what the daemon's events say, in their order: an answer to a request may come before older events or
+behind newer ones. This viewer is known by the daemon's name for it (such as ``alice (pid 4242)``), which its own
+``viewer_attached`` event tells, and the subscription if it begins with the lease.
 """
+
+from typing import Literal
 
 from esper_protocol.events import Body, ViewerAttached, WriterChanged
 from esper_protocol.messages import Subscribed
+
+Change = Literal["gained", "lost"]
 
 
 class Lease:
@@ -22,8 +27,6 @@ class Lease:
         self.holder: str | None = None
         self.own_name: str | None = None
         self._viewer: int | None = None
-        self._is_taking = False
-        self._candidate: str | None = None
 
     def attached(self, subscribed: Subscribed) -> None:
         """A subscription begins: what the daemon says of the lease now."""
@@ -31,46 +34,33 @@ class Lease:
         self.holder = subscribed.writer
         self.own_name = subscribed.writer if subscribed.is_writer else None
         self._viewer = subscribed.viewer
-        self._is_taking = False
 
     def detached(self) -> None:
         """The connection is gone, and the lease with it."""
         self.is_own = False
         self.holder = self.own_name = None
-        self._is_taking = False
-
-    def asked(self) -> None:
-        """It was asked for."""
-        self._is_taking = True
-        self._candidate = None
-
-    def granted(self) -> None:
-        """The daemon gave it; the event about it came before this answer, or comes after it."""
-        self.is_own = True
-        self._is_taking = False
-        self.own_name = self.own_name or self._candidate
-        self.holder = self.own_name
-
-    def released(self) -> None:
-        """It was given back."""
-        self.is_own = False
-        self.holder = None
 
     def refused(self) -> None:
-        """The daemon says that somebody else has it."""
-        self.is_own = self._is_taking = False
+        """The daemon says that this viewer may not type."""
+        self.is_own = False
 
-    def follow(self, body: Body) -> bool:
-        """Takes note of a live event; whether it took the lease away from this viewer."""
+    def follow(self, body: Body) -> Change | None:
+        """Takes note of a live event; what it changed for this viewer."""
         if isinstance(body, ViewerAttached) and body.viewer == self._viewer:
             self.own_name = body.who
-        if not isinstance(body, WriterChanged):
-            return False
-        self.holder = body.writer
-        if self.own_name is None and self.is_own:
-            self.own_name = body.writer
-        elif self._is_taking:
-            self._candidate = body.writer
+            return self._settle()
+        if isinstance(body, WriterChanged):
+            self.holder = body.writer
+            return self._settle()
+        return None
+
+    def granted(self) -> Change | None:
+        """The daemon says that this viewer has it, or had it all along: then no event tells that."""
+        return self._settle()
+
+    def _settle(self) -> Change | None:
         was_own = self.is_own
-        self.is_own = body.writer is not None and body.writer == self.own_name
-        return was_own and not self.is_own
+        self.is_own = self.holder is not None and self.holder == self.own_name
+        if self.is_own == was_own:
+            return None
+        return "gained" if self.is_own else "lost"

@@ -1,13 +1,15 @@
 """A line of text that is typed: cursor, deletion, paste and history. Pure.
 
-Keys are those of readline where both can have them; what is pasted is one line, its newlines become spaces.
+Keys are those of readline where both can have them; what is pasted is one line, its newlines become spaces (but in
+what is typed to a board, where ``device_input`` keeps every byte).
 """
 
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from esperctl.safe_text import safe_text
+from esperctl.safe_text import UNSAFE_CLASS, safe_text
 from esperctl.viewer.keys import Key
 from esperctl.viewer.view import TextInput
 
@@ -37,7 +39,7 @@ class LineInput:
         return True
 
     def insert(self, text: str) -> None:
-        """Puts text at the cursor, as far as there is room."""
+        """Puts printable text at the cursor, as far as there is room."""
         text = text[: MAX_CHARACTERS - len(self.text)]
         self.text = self.text[: self.cursor] + text + self.text[self.cursor :]
         self.cursor += len(text)
@@ -48,7 +50,7 @@ class LineInput:
 
     def view(self, label: str, *, is_focused: bool = True, error: str | None = None) -> TextInput:
         """What is to be seen."""
-        return TextInput(label, self.text, self.cursor, is_focused, error)
+        return TextInput(label, _shown(self.text), self.cursor, is_focused, error)
 
 
 class History:
@@ -62,7 +64,7 @@ class History:
     def add(self, line: str) -> None:
         """A line was sent."""
         self._index = None
-        if line and (not self._lines or self._lines[-1] != line):
+        if line and len(line) <= MAX_CHARACTERS and (not self._lines or self._lines[-1] != line):
             self._lines.append(line)
 
     def older(self, text: str) -> str:
@@ -84,6 +86,22 @@ class History:
             self._index = None
             return self._draft
         return self._lines[self._index]
+
+
+def _shown(text: str) -> str:
+    """The text with a sign in the place of each character that is none, so that the cursor stays where it is."""
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(rf"[\t\r\n\u2028\u2029\ud800-\udfff{UNSAFE_CLASS}]", lambda match: _sign(match[0]), text)
+
+
+def _sign(character: str) -> str:
+    if character == "\t":
+        return " "
+    if character == "\x7f":
+        return "\u2421"
+    # Unicode's pictures of the controls of ASCII.
+    return chr(0x2400 + ord(character)) if character < " " else "\ufffd"
 
 
 def pasted_text(key: Key) -> str:

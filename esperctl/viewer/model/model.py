@@ -8,7 +8,7 @@ from typing import Literal, assert_never
 
 from esperctl.units import bytes_text
 from esperctl.viewer import layout
-from esperctl.viewer.effects import Effect, Leave, ListBoards
+from esperctl.viewer.effects import Effect, Leave, ListBoards, SwitchBoard
 from esperctl.viewer.messages import (
     Attached,
     BoardsListed,
@@ -31,6 +31,7 @@ from esperctl.viewer.model.commands import Commands
 from esperctl.viewer.model.happenings import Happenings
 from esperctl.viewer.model.key_routing import KeyRouting
 from esperctl.viewer.model.picker import Picker
+from esperctl.viewer.model.slow_patterns import tell_slow_patterns
 from esperctl.viewer.model.state import State
 from esperctl.viewer.model.status import status
 from esperctl.viewer.settings import Settings
@@ -81,9 +82,11 @@ class Model:
             state.columns, state.rows = message.columns, message.rows
         effects = self._begin()
         effects += self._handle(message)
+        state.going_to = next((effect.board for effect in effects if isinstance(effect, SwitchBoard)), state.going_to)
         state.toasts.expire(now)
         state.refresh_modes()
         self._fit_log()
+        tell_slow_patterns(state)
         if state.board is not None:
             wanted = state.log.wanted()
             state.pages.update(wanted)
@@ -102,11 +105,14 @@ class Model:
         state = self._state
         board = state.board
         shows_list = state.has_panel or state.inspector.has_focus
+        log = None if board is None else state.log.view()
+        # Of lines that are drawn for the first time some were searched only now.
+        tell_slow_patterns(state)
         return View(
             columns=state.columns,
             rows=state.rows,
             title=None if board is None else board.view(),
-            log=None if board is None else state.log.view(),
+            log=log,
             status=status(state),
             inspector=state.inspector.view(self._incident_note()) if shows_list and board is not None else None,
             search=state.search.view(),

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
+from esperctl.viewer.dialogs import last_detail_scroll
 from esperctl.viewer.effects import Effect
 from esperctl.viewer.model.detail import Detail, DetailCallbacks
 from esperctl.viewer.model.incident import Incident, Kind
 from esperctl.viewer.model.search import Direction
 from esperctl.viewer.model.state import State
-from esperctl.viewer.screen import detail as screen_detail
 from esperctl.viewer.view import DetailView
 
 _COLUMNS: Final = 8
@@ -69,7 +69,7 @@ class Moves:
             return found
 
         def last_scroll(view: DetailView) -> int:
-            return screen_detail.last_scroll(view, state.columns, state.rows)
+            return last_detail_scroll(view, state.columns, state.rows)
 
         callbacks = DetailCallbacks(self.jump, neighbour, last_scroll)
         detail = Detail(incident, state.incidents, state.page_lines, callbacks)
@@ -86,7 +86,7 @@ class Moves:
 
     def _search(self) -> list[Effect]:
         self._state.search.open()
-        self._state.log.set_search(self._state.search.typed())
+        self._state.log.set_search(self._state.search.typed)
         return []
 
     def _match(self, direction: Direction) -> list[Effect]:

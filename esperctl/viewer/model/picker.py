@@ -43,6 +43,10 @@ class Picker:
         self._note = safe_text(error)
         self.refresh_at = now + REFRESH_S
 
+    def left(self) -> None:
+        """No board is followed any more, so that each can be chosen."""
+        self._current = None
+
     def tick(self, now: float) -> list[Effect]:
         """Time has passed: the next question goes out when the last one was answered."""
         if self.refresh_at is None or now < self.refresh_at:

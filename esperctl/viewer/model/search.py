@@ -1,10 +1,10 @@
 """The search: the bar where it is typed, the scan of the journal, and the matches with the place among them. Pure.
 
 Typing only styles what is visible. Enter starts a scan of everything before the present; what comes later is matched as
-it comes. Editing what was searched for ends it.
+it comes. Editing what was searched for ends it. The newest matches are listed, so many as there is room for.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -18,6 +18,8 @@ from esperctl.viewer.view import SearchView
 
 # What matches in every line of a week must not fill the memory; the newest are kept.
 MAX_MATCHES: Final = 100_000
+# So many make room at once: to drop the first of a list moves all others.
+_ROOM: Final = MAX_MATCHES // 10
 Direction = Literal["older", "newer"]
 
 
@@ -31,12 +33,18 @@ class Search:
         self._line = LineInput()
         self._history = History()
         self._is_regex = False
+        self._typed: SearchPattern | None = None
+        self._wrong: str | None = None
         self._scan: int | None = None
+        # A scan that finds nothing any more that is kept.
+        self._useless_scan: int | None = None
         self._is_reading = False
         self._share = 0.0
         self._error: str | None = None
         self._matches: list[int] = []
+        # How many matches were listed before those that are; and whether older ones were left out.
         self._dropped = 0
+        self._lacks_older = False
         self._current: int | None = None
         # Where to go when the scan finds something there.
         self._wish: tuple[Direction, int | None] | None = None
@@ -58,25 +66,26 @@ class Search:
             self._line.set(self._history.newer(self._line.text))
         else:
             self._line.press(key)
-        return before != (self._line.text, self._is_regex)
+        if before == (self._line.text, self._is_regex):
+            return False
+        self._parse()
+        return True
 
+    @property
     def typed(self) -> SearchPattern | None:
         """What stands in the bar; None: nothing, or no regular expression."""
-        try:
-            return self._parse()
-        except ValueError:
-            return None
+        return self._typed
 
     def start(self, scan: int, before: int, position: int | None) -> list[Effect]:
-        """Searches for what stands in the bar; nothing happens while it is no regular expression.
+        """Searches for what stands in the bar; nothing happens while that is no regular expression, or a slow one.
 
         Args:
             scan: A number that no scan had before.
             before: The position of the first event to come.
             position: Where to search from; None: the end.
         """
-        pattern = self.typed()
-        if pattern is None:
+        pattern = self._typed
+        if pattern is None or pattern.live.trouble is not None:
             return []
         effects = self.stop()
         self.is_typing = False
@@ -89,11 +98,13 @@ class Search:
     def stop(self) -> list[Effect]:
         """Forgets what was found, and ends a scan that runs."""
         effects: list[Effect] = [StopScan(self._scan)] if self._scan is not None and self._is_reading else []
+        effects += self.enough()
         self.pattern = self._scan = self._error = self._current = self._wish = None
         self._is_reading = False
         self._share = 0.0
         self._matches.clear()
         self._dropped = 0
+        self._lacks_older = False
         return effects
 
     def close(self) -> None:
@@ -111,17 +122,24 @@ class Search:
         """Takes what a scan found; where to go now, if that was waited for. A scan that was ended is ignored."""
         if message.scan != self._scan:
             return None
-        for match in message.matches:
-            self._add(match)
+        self._take_older(message.matches)
         self._share = message.share
-        self._is_reading = not message.is_finished
-        self._error = None if message.error is None else safe_text(message.error)
+        self._is_reading = self._is_reading and not message.is_finished and message.error is None
+        self._error = message.error
         return self._grant()
 
     def came(self, matches: Sequence[int]) -> None:
-        """Live lines that match."""
-        for match in matches:
-            self._add(match)
+        """Live lines that match, ascending."""
+        self._matches += matches
+        if (surplus := len(self._matches) - MAX_MATCHES) > 0:
+            del self._matches[: surplus + _ROOM]
+            self._dropped += surplus + _ROOM
+            self._end_list()
+
+    def enough(self) -> list[Effect]:
+        """Ends a scan that finds nothing any more that is kept."""
+        useless, self._useless_scan = self._useless_scan, None
+        return [] if useless is None else [StopScan(useless)]
 
     def go(self, direction: Direction, position: int | None) -> int | None:
         """The next match in a direction from *position* (None: the end), round the ends once all is read.
@@ -154,18 +172,23 @@ class Search:
             return matches[index - 1] if index > 0 else None
         return matches[index] if index < len(matches) else None
 
-    def _add(self, match: int) -> None:
-        if not self._matches or match > self._matches[-1]:
-            self._matches.append(match)
+    def _take_older(self, matches: Sequence[int]) -> None:
+        """A scan reads from the newest page to the oldest, each in ascending order; what comes live is newer still."""
+        if self._lacks_older or not matches:
+            return
+        if self._matches and matches[-1] >= self._matches[0]:
+            self._matches = sorted({*self._matches, *matches})
         else:
-            index = bisect_left(self._matches, match)
-            if self._matches[index] == match:
-                return
-            insort(self._matches, match)
-        if len(self._matches) > MAX_MATCHES:
-            # In blocks: to drop the first of a list moves all others.
-            self._dropped += MAX_MATCHES // 10
-            del self._matches[: MAX_MATCHES // 10]
+            self._matches[:0] = matches
+        if (surplus := len(self._matches) - MAX_MATCHES) > 0:
+            del self._matches[:surplus]
+            self._end_list()
+
+    def _end_list(self) -> None:
+        """Older matches are not listed any more: a scan finds nothing that would be."""
+        self._lacks_older = True
+        if self._is_reading:
+            self._useless_scan, self._scan, self._is_reading = self._scan, None, False
 
     # Seeing -------------------------------------------------------------------------------------------
 
@@ -181,23 +204,25 @@ class Search:
         if not count:
             return f"no match{ended}"
         place = bisect_left(self._matches, self._current) + self._dropped + 1 if self._current is not None else "-"
+        if self._lacks_older:
+            ended = ", older ones are not listed"
         return f"match {place}/{count}{ended}"
 
     def view(self) -> SearchView | None:
         """What is to be seen."""
         if not self.is_open:
             return None
-        error = self._error
-        try:
-            self._parse()
-        except ValueError as wrong:
-            error = str(wrong)
-        text = self._line.view("Search", is_focused=self.is_typing, error=error)
+        trouble = self._typed.live.trouble if self._typed is not None else None
+        error = self._wrong or trouble or self._error
+        shown = None if error is None else safe_text(error)
+        text = self._line.view("Search", is_focused=self.is_typing, error=shown)
         return SearchView(text, self._is_regex, self.count_text)
 
-    def _parse(self) -> SearchPattern | None:
+    def _parse(self) -> None:
         text = self._line.text
-        if not text:
-            return None
-        # As in many editors: a capital letter means that capitals matter.
-        return SearchPattern(text, self._is_regex, ignore_case=text == text.lower())
+        self._typed = self._wrong = None
+        try:
+            # As in many editors: a capital letter means that capitals matter.
+            self._typed = SearchPattern(text, self._is_regex, ignore_case=text == text.lower()) if text else None
+        except ValueError as error:
+            self._wrong = str(error)

@@ -54,6 +54,8 @@ class State:
         self._last_scan = 0
         self.prefix_data = b""
         self.board: BoardState | None = None
+        # The board that was chosen and is not there yet.
+        self.going_to: str | None = None
         self.forget_board()
 
     def forget_board(self) -> None:
@@ -94,6 +96,11 @@ class State:
     ) -> None:
         """Shows a toast."""
         self.toasts.say(text, severity, self.now, topic=topic, counts=counts, at_least_s=at_least_s)
+
+    def tell_gained_lease(self) -> None:
+        """The write lease came: keys go to the board."""
+        self.modes = self.modes.with_keys_to_board()
+        self.say("you type to the board now", "success", topic="writer")
 
     @property
     def overlay(self) -> Overlay | None:

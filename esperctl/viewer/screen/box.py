@@ -2,23 +2,11 @@
 
 from collections.abc import Sequence
 
-from esperctl.viewer.layout import Area
+from esperctl.viewer.cells import fit, width_of
+from esperctl.viewer.layout import FRAME_COLUMNS, FRAME_ROWS
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit, width_of
 from esperctl.viewer.screen.theme import BOLD
 from esperctl.viewer.style import PLAIN, Style
-
-# Cells and rows of a box that are not its inside: the frame, and a blank beside it.
-FRAME_COLUMNS = 4
-FRAME_ROWS = 2
-
-_TITLE_FROM_ROWS = 16
-
-
-def overlay_area(columns: int, rows: int) -> Area:
-    """Where boxes are drawn: not over the status line, which says the mode, nor, where there is room, the title."""
-    top = 1 if rows >= _TITLE_FROM_ROWS else 0
-    return Area(0, top, columns, rows - 2 - top)
 
 
 def draw_box(region: Region, columns: int, rows: int, title: str, keys: Sequence[tuple[str, str]]) -> Region:

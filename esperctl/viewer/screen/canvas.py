@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from esperctl.viewer.cells import graphemes
 from esperctl.viewer.layout import Area
-from esperctl.viewer.screen.cells import graphemes
 from esperctl.viewer.screen.picture import Cell, Picture, cells_of, forget_cells_if_many
 from esperctl.viewer.screen.theme import Theme
 from esperctl.viewer.style import PLAIN, Span, Style

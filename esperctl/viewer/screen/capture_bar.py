@@ -3,8 +3,8 @@
 from typing import Final
 
 from esperctl.units import bytes_text
+from esperctl.viewer.cells import width_of
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import width_of
 from esperctl.viewer.screen.theme import BOLD, DIM, MAGENTA
 from esperctl.viewer.style import Style
 from esperctl.viewer.view import CaptureProgress

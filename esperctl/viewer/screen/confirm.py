@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from esperctl.viewer.screen.box import FRAME_COLUMNS, FRAME_ROWS, draw_box
+from esperctl.viewer.cells import width_of, wrap
+from esperctl.viewer.layout import FRAME_COLUMNS, FRAME_ROWS
+from esperctl.viewer.screen.box import draw_box
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import width_of, wrap
 from esperctl.viewer.screen.theme import BOLD
 from esperctl.viewer.style import PLAIN, Style
 from esperctl.viewer.view import ConfirmView

@@ -2,8 +2,7 @@
 
 from typing import assert_never
 
-from esperctl.viewer.layout import PANEL_FROM_COLUMNS, Layout, is_too_small, lay_out
-from esperctl.viewer.screen.box import overlay_area
+from esperctl.viewer.layout import PANEL_FROM_COLUMNS, Layout, is_too_small, lay_out, overlay_area
 from esperctl.viewer.screen.canvas import Canvas, Region
 from esperctl.viewer.screen.capture_bar import draw_capture
 from esperctl.viewer.screen.confirm import draw_confirm

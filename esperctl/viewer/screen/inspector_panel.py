@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from esperctl.viewer.cells import fit, wrap
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit, wrap
 from esperctl.viewer.screen.item_list import ListLook, draw_list
 from esperctl.viewer.screen.theme import BOLD, DIM, REVERSE
 from esperctl.viewer.view import InspectorView

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from esperctl.viewer.cells import fit, width_of
 from esperctl.viewer.screen.canvas import Region, StyleChange
-from esperctl.viewer.screen.cells import fit, width_of
 from esperctl.viewer.screen.theme import BOLD, DIM, severity_style
 from esperctl.viewer.style import PLAIN
 from esperctl.viewer.view import ListItem

@@ -1,7 +1,7 @@
 """The line that is typed in line mode."""
 
+from esperctl.viewer.cells import fit, width_of
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit, width_of
 from esperctl.viewer.screen.text_field import draw_field
 from esperctl.viewer.screen.theme import BOLD, severity_style
 from esperctl.viewer.view import TextInput

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from esperctl.viewer.cells import fit, width_of
 from esperctl.viewer.screen.canvas import Region, StyleChange
-from esperctl.viewer.screen.cells import fit, width_of
 from esperctl.viewer.screen.theme import BOLD, DIM, REVERSE
 from esperctl.viewer.view import LogView, Row
 

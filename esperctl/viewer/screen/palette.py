@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from esperctl.viewer.screen.box import FRAME_ROWS, draw_box
+from esperctl.viewer.layout import FRAME_ROWS
+from esperctl.viewer.screen.box import draw_box
 from esperctl.viewer.screen.canvas import Region
 from esperctl.viewer.screen.item_list import ListLook, draw_list
 from esperctl.viewer.screen.text_field import draw_field

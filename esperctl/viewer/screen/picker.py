@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from esperctl.viewer.screen.box import FRAME_COLUMNS, FRAME_ROWS, draw_box
+from esperctl.viewer.cells import wrap
+from esperctl.viewer.layout import FRAME_COLUMNS, FRAME_ROWS
+from esperctl.viewer.screen.box import draw_box
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import wrap
 from esperctl.viewer.screen.item_list import ListLook, draw_list
 from esperctl.viewer.screen.theme import DIM
 from esperctl.viewer.view import PickerView

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from esperctl.viewer.screen.box import FRAME_COLUMNS, draw_box
+from esperctl.viewer.cells import fit
+from esperctl.viewer.layout import FRAME_COLUMNS
+from esperctl.viewer.screen.box import draw_box
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit
 from esperctl.viewer.screen.text_field import draw_field
 from esperctl.viewer.screen.theme import severity_style
 from esperctl.viewer.view import TextInput

@@ -1,16 +1,10 @@
 """Lines of styled text of which a part is seen."""
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
 
+from esperctl.viewer.dialogs import MARGIN, Line
 from esperctl.viewer.screen.canvas import Region
 from esperctl.viewer.screen.theme import BOLD
-from esperctl.viewer.style import Span
-
-Line: TypeAlias = tuple[Span, ...]
-
-# At the right of scrolled lines: a blank and the signs for more above and below.
-MARGIN: Final = 2
 
 
 def draw_scrolled(region: Region, lines: Sequence[Line], scroll: int) -> None:

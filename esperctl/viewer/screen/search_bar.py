@@ -1,7 +1,7 @@
 """The search bar: what is looked for, and what was found so far."""
 
+from esperctl.viewer.cells import fit, width_of
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit, width_of
 from esperctl.viewer.screen.text_field import draw_field
 from esperctl.viewer.screen.theme import BOLD, DIM, severity_style
 from esperctl.viewer.style import PLAIN

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from esperctl.viewer.cells import fit_words, width_of
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit_words, width_of
 from esperctl.viewer.screen.theme import DIM, mode_style, severity_style
 from esperctl.viewer.view import Segment, Status
 

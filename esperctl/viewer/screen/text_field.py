@@ -1,7 +1,7 @@
 """A line that is typed, scrolled sideways so that its cursor is visible."""
 
+from esperctl.viewer.cells import graphemes, width_of
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import graphemes, width_of
 from esperctl.viewer.screen.theme import BOLD, DIM, UNDERLINE
 from esperctl.viewer.style import PLAIN
 from esperctl.viewer.view import TextInput

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from esperctl.viewer.cells import fit, width_of
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit, width_of
 from esperctl.viewer.screen.theme import GREEN, RED, REVERSE
 from esperctl.viewer.style import Span
 from esperctl.viewer.view import Title

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from esperctl.viewer.screen.box import FRAME_COLUMNS, FRAME_ROWS, draw_frame
+from esperctl.viewer.cells import fit_words, width_of, wrap
+from esperctl.viewer.layout import FRAME_COLUMNS, FRAME_ROWS
+from esperctl.viewer.screen.box import draw_frame
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import fit_words, width_of, wrap
 from esperctl.viewer.screen.theme import severity_style
 from esperctl.viewer.style import Style
 from esperctl.viewer.view import Toast

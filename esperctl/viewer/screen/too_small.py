@@ -1,8 +1,8 @@
 """What a terminal shows that is too small for anything else."""
 
+from esperctl.viewer.cells import width_of, wrap
 from esperctl.viewer.layout import SMALLEST_COLUMNS, SMALLEST_ROWS
 from esperctl.viewer.screen.canvas import Region
-from esperctl.viewer.screen.cells import width_of, wrap
 from esperctl.viewer.screen.theme import BOLD, mode_style
 from esperctl.viewer.view import Status
 

@@ -17,6 +17,7 @@ from esperctl.viewer.screen import Picture
 from esperctl.viewer.terminal.osc52 import clipboard_sequence
 from esperctl.viewer.terminal.painting import PictureWindow
 from esperctl.viewer.terminal.streams import KeyInput, ScreenOutput
+from esperctl.viewer.terminal.writing import TerminalWriter
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 # sequence on its way through ssh.
 _ESCAPE_TIMEOUT_S: Final = 0.05
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+# How long leaving may take when the terminal takes nothing.
+_LAST_WORDS_TIMEOUT_S: Final = 1.0
+# Style (SGR), wrap on, bracketed paste off, the screen before, the cursor (xterm's ctlseqs, "DEC Private Mode Set").
+_RESTORING: Final = "\x1b[0m\x1b[?7h\x1b[?2004l\x1b[?1049l\x1b[?25h"
+# Far more than a picture.
+_MOST_WAITING_BYTES: Final = 1024 * 1024
 # As shells tell that a signal ended a process.
 _SIGNAL_EXIT: Final = 128
 
@@ -53,11 +60,17 @@ class Terminal:
         self._on_resize = on_resize
         self._size: tuple[int, int] | None = None
         self._is_telling_size = False
+        # Whether the last picture waits until the terminal has taken the one before.
+        self._is_late = False
         self._exit_code: int | None = None
         self._error: BaseException | None = None
         self._watched: AbstractEventLoop | None = None
         self._stdin = stdin or sys.stdin
-        self._output = ScreenOutput(stdout or sys.stdout, lambda: self.stop(_SIGNAL_EXIT + signal.SIGHUP))
+        stream = stdout or sys.stdout
+        self._writer = TerminalWriter(
+            stream, on_gone=lambda: self.stop(_SIGNAL_EXIT + signal.SIGHUP), on_drained=self._paint_late
+        )
+        self._output = ScreenOutput(stream, self._writer)
         self._window = PictureWindow(self._last_screen)
         self._application: Application[int] = Application(
             layout=Layout(self._window),
@@ -84,17 +97,27 @@ class Terminal:
         return size.columns, size.rows
 
     def show(self, picture: Picture) -> None:
-        """Paints *picture* as soon as the event loop is back in charge; of several only the last."""
+        """Paints *picture* as soon as the event loop is back in charge, and the terminal has taken what was painted.
+
+        Of several only the last.
+        """
         if picture.cells == self._window.picture.cells and picture.cursor == self._window.picture.cursor:
             return
         self._window.picture = picture
-        if not self._is_telling_size:
+        if self._writer.waiting_bytes:
+            self._is_late = True
+        elif not self._is_telling_size:
+            self._application.invalidate()
+
+    def _paint_late(self) -> None:
+        if self._is_late:
+            self._is_late = False
             self._application.invalidate()
 
     def copy(self, text: str) -> bool:
-        """Asks the terminal to put *text* on the clipboard; False when it is too large for that."""
+        """Asks the terminal to put *text* on the clipboard; False when it is too large for that, or takes nothing."""
         sequence = clipboard_sequence(text, in_tmux=bool(os.environ.get("TMUX")))
-        if sequence is None:
+        if sequence is None or self._writer.waiting_bytes > _MOST_WAITING_BYTES:
             return False
         self._output.write_raw(sequence)
         self._output.flush()
@@ -124,6 +147,7 @@ class Terminal:
                 nobody handled.
         """
         with self._restoring():
+            self._writer.open()
             try:
                 return await self._application.run_async(
                     pre_run=self._begin, set_exception_handler=False, handle_sigint=False
@@ -199,11 +223,8 @@ class Terminal:
             yield
         finally:
             if self._output.is_alternate_screen:
-                self._output.reset_attributes()
-                self._output.enable_autowrap()
-                self._output.disable_bracketed_paste()
-                self._output.quit_alternate_screen()
-                self._output.show_cursor()
+                self._output.write_raw(_RESTORING)
                 self._output.flush()
-            if not self._output.is_gone:
+            self._writer.end(_LAST_WORDS_TIMEOUT_S, _RESTORING.encode())
+            if not self._writer.is_gone:
                 termios.tcsetattr(descriptor, termios.TCSANOW, before)

@@ -62,6 +62,8 @@ class KeyReader:
     def __init__(self) -> None:
         self._held = bytearray()
         self._in_paste = False
+        # Whether a part of the paste was handed over; then its last one is, too, if it is empty.
+        self._is_cut = False
 
     def feed(self, data: bytes) -> list[Key]:
         """The keys that are complete with *data*."""
@@ -73,8 +75,9 @@ class KeyReader:
                 break
             if key.data == _PASTE_START and not self._in_paste:
                 self._in_paste = True
-            elif key.data:
+            elif key.data or self._is_cut:
                 keys.append(key)
+                self._is_cut = key.goes_on
         return keys
 
     def flush(self) -> list[Key]:
@@ -84,16 +87,17 @@ class KeyReader:
             kept = _overlap(held, _PASTE_END)
             self._held = bytearray(held[len(held) - kept :])
             held = held[: len(held) - kept]
-            return [Key("paste", held)] if held else []
+            self._is_cut = self._is_cut or bool(held)
+            return [Key("paste", held, goes_on=True)] if held else []
         self._held.clear()
         if not held:
             return []
         return [Key("escape" if held == b"\x1b" else "unknown", held)]
 
-    def _take(self, count: int, name: str) -> Key:
+    def _take(self, count: int, name: str, *, goes_on: bool = False) -> Key:
         data = bytes(self._held[:count])
         del self._held[:count]
-        return Key(name, data)
+        return Key(name, data, goes_on)
 
     def _next_of_paste(self) -> Key | None:
         end = self._held.find(_PASTE_END)
@@ -103,7 +107,7 @@ class KeyReader:
             self._in_paste = False
             return key
         if len(self._held) > _PASTE_PART_BYTES:
-            return self._take(len(self._held) - _overlap(bytes(self._held[-8:]), _PASTE_END), "paste")
+            return self._take(len(self._held) - _overlap(bytes(self._held[-8:]), _PASTE_END), "paste", goes_on=True)
         return None
 
     def _next(self) -> Key | None:

@@ -1,7 +1,6 @@
-"""The two directions of a terminal for prompt_toolkit: keys that bypass its bindings, output that survives a hangup."""
+"""The two directions of a terminal for prompt_toolkit: keys that bypass its bindings, output that waits for nobody."""
 
 import os
-import select
 from collections.abc import Callable
 from typing import Final, TextIO
 
@@ -14,6 +13,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from esperctl.viewer.keys import Key
 from esperctl.viewer.terminal.keys import KeyReader
 from esperctl.viewer.terminal.overriding import override
+from esperctl.viewer.terminal.writing import TerminalWriter
 
 _READ_BYTES: Final = 64 * 1024
 _FALLBACK_SIZE: Final = Size(rows=24, columns=80)
@@ -59,13 +59,17 @@ class KeyInput(Vt100Input):
 
 
 class ScreenOutput(Vt100_Output):
-    """A terminal's output in 16 colours that asks it nothing; once the terminal is gone, what is written is dropped."""
+    """A terminal's output in 16 colours that asks it nothing.
 
-    def __init__(self, stdout: TextIO, on_gone: Callable[[], None]) -> None:
+    Attributes:
+        writer: Takes what is flushed. Nothing is written before it is opened.
+        is_alternate_screen: Whether what was written so far ends there.
+    """
+
+    def __init__(self, stdout: TextIO, writer: TerminalWriter) -> None:
         # Before the base class, whose methods read it.
         self._stream = stdout
-        self._on_gone = on_gone
-        self.is_gone = False
+        self.writer = writer
         self.is_alternate_screen = False
         super().__init__(
             stdout,
@@ -103,13 +107,5 @@ class ScreenOutput(Vt100_Output):
     @override
     def flush(self) -> None:
         text, self._buffer = "".join(self._buffer), []
-        data = memoryview(text.encode(self._stream.encoding or "utf-8", "replace"))
-        while data and not self.is_gone:
-            try:
-                data = data[os.write(self._stream.fileno(), data) :]
-            except BlockingIOError:
-                # Somebody else made the terminal non-blocking; it is shared with the shell, so it stays as it is.
-                select.select([], [self._stream], [])
-            except OSError:
-                self.is_gone = True
-                self._on_gone()
+        if text:
+            self.writer.write(text.encode(self._stream.encoding or "utf-8", "replace"))

@@ -91,12 +91,13 @@ def test_a_dump_that_arrives_already_is_shown_at_once(
     assert viewer.view.capture.total_bytes is None
 
 
-def test_the_lease_that_was_asked_for_leads_to_device_in_either_order(reader: Viewer) -> None:
+def test_the_lease_that_was_asked_for_leads_to_device_whenever_the_answer_comes(reader: Viewer) -> None:
+    reader.happen(ViewerAttached(7, "me (pid 1)", 2))
     reader.press("w", "y")
     reader.tell(EffectDone(TakeWriter(steal=True)))
-    assert reader.mode == "DEVICE"
     reader.happen(WriterChanged("me (pid 1)", "bob (pid 2)", stolen=True))
     assert reader.mode == "DEVICE"
+    assert reader.toasts[-1] == "you type to the board now"
 
     reader.happen(WriterChanged("bob (pid 2)", "me (pid 1)", stolen=True))
     assert reader.mode == "READ-ONLY"
@@ -105,6 +106,37 @@ def test_the_lease_that_was_asked_for_leads_to_device_in_either_order(reader: Vi
     reader.tell(EffectDone(TakeWriter(steal=True)))
 
     assert reader.mode == "DEVICE"
+
+
+def test_a_lease_that_is_lost_before_the_answer_comes_stays_lost(reader: Viewer) -> None:
+    reader.happen(ViewerAttached(7, "me (pid 1)", 2))
+    reader.press("w", "y")
+    reader.happen(
+        WriterChanged("me (pid 1)", "bob (pid 2)", stolen=True),
+        WriterChanged("eve (pid 9)", "me (pid 1)", stolen=True),
+    )
+    reader.tell(EffectDone(TakeWriter(steal=True)))
+
+    assert reader.mode == "READ-ONLY"
+    assert reader.segment("Writer") == "eve (pid 9) types"
+    assert reader.press("x") == []
+    assert "eve (pid 9) took over" in " ".join(reader.toasts)
+
+
+def test_nobody_elses_name_is_taken_for_ones_own(reader: Viewer) -> None:
+    reader.press("w", "y")
+    reader.happen(WriterChanged("eve (pid 9)", "bob (pid 2)", stolen=True))
+    reader.tell(EffectDone(TakeWriter(steal=True)))
+
+    assert reader.mode == "READ-ONLY"
+
+
+def test_a_lease_that_the_daemon_says_was_there_all_along_is_taken_up_again(viewer: Viewer) -> None:
+    viewer.tell(EffectFailed(SendToBoard(b"a"), "busy", "bench1: bob is writing", "wait"))
+    assert viewer.mode == "READ-ONLY"
+    viewer.tell(EffectDone(TakeWriter(steal=True)))
+
+    assert viewer.mode == "DEVICE"
 
 
 def test_a_reader_knows_its_name_from_its_own_attachment(reader: Viewer) -> None:
@@ -226,6 +258,60 @@ def test_the_picker_comes_first_when_it_is_wanted_and_its_states_are_live(
     assert isinstance(picker, PickerView)
     assert picker.note == "b went away"
     assert viewer.press("escape") == [Leave()]
+
+
+def test_a_list_that_fails_is_asked_for_again(make_viewer: MakeViewer) -> None:
+    viewer = make_viewer(wants_picker=True)
+    viewer.press("x")
+    viewer.tell(EffectFailed(ListBoards(), "failed", "no daemon answers"))
+
+    assert picker_of(viewer).note == "no daemon answers"
+    assert viewer.wait(5) == [ListBoards()]
+
+
+def picker_of(viewer: Viewer) -> PickerView:
+    picker = viewer.view.overlay
+    assert isinstance(picker, PickerView)
+    return picker
+
+
+def choose_second(viewer: Viewer, boards: BoardsListed) -> None:
+    viewer.press("ctrl-t", "g")
+    viewer.tell(boards)
+    assert viewer.press("down", "enter") == [SwitchBoard("/run/esperd/a.sock", "b")]
+
+
+def test_a_chosen_board_that_is_not_there_is_told_as_that_board(
+    viewer: Viewer, make_board: Callable[..., BoardRecord], make_daemon: Callable[..., DaemonRecord]
+) -> None:
+    boards = BoardsListed(((make_daemon(), make_board()), (make_daemon(), make_board("b"))))
+    choose_second(viewer, boards)
+    viewer.tell(Detached("nothing listens", "b"))
+    viewer.tell(Detached("nothing listens", "b"))
+
+    assert picker_of(viewer).note == "b: nothing listens; it is tried again"
+    assert viewer.toasts == ["b is not there: nothing listens; it is tried again"]
+    title = viewer.view.title
+    assert title is not None
+    assert (title.board, title.state, title.is_well) == ("bench1", "not followed: waiting for b", False)
+    viewer.press("escape")
+    assert viewer.mode == "READ-ONLY"
+    assert viewer.press("x") == []
+
+    viewer.press("ctrl-t", "g")
+    viewer.tell(boards)
+    assert viewer.press("home", "enter") == [SwitchBoard("/run/esperd/a.sock", "bench1")]
+    viewer.attach()
+    assert viewer.mode == "DEVICE"
+
+
+def test_what_a_board_that_was_left_says_at_last_is_ignored(viewer: Viewer) -> None:
+    viewer.tell(Detached("gone", "another"))
+
+    assert viewer.mode == "DEVICE"
+    assert viewer.toasts == []
+    viewer.tell(Detached("gone", "bench1"))
+    assert viewer.mode == "READ-ONLY"
 
 
 def test_the_picker_over_a_board_leads_back_to_it(

@@ -140,7 +140,7 @@ def test_the_whole_crash_flow(make_viewer: MakeViewer, make_coredump: Callable[.
     assert [section.title for section in detail.sections] == [
         "Summary", "Frames", "Warnings", "Registers", "Tasks (2)", "Memory", "Files",
     ]  # fmt: skip
-    assert "#0  0x400d1234 boom () at /src/main.c:42" in text_of(detail)
+    assert "#0  0x400d1234 in boom at /src/main.c:42" in text_of(detail)
     assert detail.severity == "success"
     viewer.press("escape")
     assert viewer.mode == "DEVICE"
@@ -258,7 +258,7 @@ def test_a_panics_own_decode_is_shown_in_its_detail(viewer: Viewer) -> None:
     viewer.press("ctrl-t", "c", "up", "enter")
 
     assert detail_of(viewer).state == "decoded"
-    assert "boom () at /src/main.c:42" in text_of(detail_of(viewer))
+    assert "boom at /src/main.c:42" in text_of(detail_of(viewer))
     assert "r" not in dict(detail_of(viewer).keys)
 
 
@@ -399,3 +399,17 @@ def test_a_backtrace_without_a_panic_is_no_crash(viewer: Viewer) -> None:
     assert "no crash is known" in viewer.toasts
     viewer.press("ctrl-t", "c", "enter")
     assert detail_of(viewer).title == "backtrace"
+
+
+def test_a_guessed_frame_says_so_wherever_it_is_shown(viewer: Viewer) -> None:
+    frames = '[{"pc": 1, "function": "sure", "how": "cfi"}, {"pc": 2, "function": "maybe", "how": "scan"}]'
+    guessed = "#1  0x00000002 in maybe  (guessed)"
+    panic_seq = crash(viewer)
+    for target in (f"panic:{panic_seq}", "bench1-17"):
+        viewer.happen(DecodeFinished(target, "native", 0.1, "", f'{{"frames": {frames}}}', 3))
+
+    assert viewer.log_text.count(guessed) == viewer.log_text.count("(guessed)") == 2
+    viewer.press("ctrl-t", "c", "enter")
+    assert guessed in text_of(detail_of(viewer))
+    viewer.press("escape", "up", "enter")
+    assert guessed in text_of(detail_of(viewer))

@@ -170,6 +170,37 @@ def test_highlight_rules_are_edited_as_style_and_pattern(viewer: Viewer) -> None
     assert [span.text for row in log.rows for span in row.spans if span.style.bold] == ["heap"]
 
 
+SLOW = "(a|aa)+$"
+SLOW_LINE = "a" * 60 + "b"
+
+
+def test_a_filter_that_a_line_makes_slow_is_switched_off_and_said_once(make_viewer: MakeViewer) -> None:
+    viewer = make_viewer(settings={"include": SLOW})
+    viewer.attach()
+    viewer.say("hidden")
+    assert viewer.log_text == ""
+
+    viewer.say(*[SLOW_LINE] * 3)
+
+    assert viewer.log_text.split("\n") == ["hidden", *[SLOW_LINE] * 3]
+    assert [toast for toast in viewer.toasts if toast.startswith("filter: ") and SLOW in toast] == viewer.toasts
+    viewer.wait(20)
+    viewer.say(SLOW_LINE)
+    assert viewer.toasts == []
+
+
+def test_a_highlight_rule_that_a_line_makes_slow_is_said_when_it_is_drawn(make_viewer: MakeViewer) -> None:
+    viewer = make_viewer(settings={"highlight": [{"pattern": SLOW, "style": "red"}]})
+    viewer.attach()
+    viewer.say(SLOW_LINE)
+
+    assert [toast for toast in viewer.toasts if toast.startswith("highlight rule: ") and SLOW in toast] == viewer.toasts
+    assert viewer.model.next_tick_at is not None
+    viewer.wait(20)
+    viewer.say(SLOW_LINE)
+    assert viewer.toasts == []
+
+
 def test_ctrl_c_asks_before_a_capture_is_aborted_and_enter_keeps_it(viewer: Viewer) -> None:
     viewer.happen(CoredumpStarted("bench1-1", viewer.next_seq))
 

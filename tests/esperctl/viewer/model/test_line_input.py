@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, strategies as st
 
 from esper_protocol.events import CoredumpStarted
 from esperctl.viewer.effects import SendToBoard
 from esperctl.viewer.keys import Key
 from esperctl.viewer.messages import KeysPressed
+from esperctl.viewer.model.device_input import DeviceInput
 from esperctl.viewer.model.line_input import HISTORY_LINES, MAX_CHARACTERS, History, LineInput
 
 if TYPE_CHECKING:
@@ -99,6 +102,75 @@ def test_pasted_lines_are_sent_and_the_rest_is_edited(liner: Viewer) -> None:
     assert effects == [SendToBoard(b"one\r\ntwo\r\n")]
     assert liner.view.input is not None
     assert liner.view.input.text == "thr"
+
+
+def paste(liner: Viewer, *parts: bytes) -> bytes:
+    """What goes to the board when this is pasted, in these parts."""
+    before = len(liner.sent)
+    last = len(parts) - 1
+    for index, part in enumerate(parts):
+        liner.tell(KeysPressed((Key("paste", part, goes_on=index < last),)))
+    return liner.sent[before:]
+
+
+def typed_text(liner: Viewer) -> str:
+    assert liner.view.input is not None
+    return liner.view.input.text
+
+
+@given(
+    st.lists(st.sampled_from(["é", "€", "😀", "a", "\t", "\x1b[A", "\x03", "\r\n", "\r", "\n", "\x80"]), max_size=20),
+    st.lists(st.integers(0, 60), max_size=4),
+)
+def test_whole_pasted_lines_are_sent_as_they_are_however_the_paste_is_cut(texts: list[str], cuts: list[int]) -> None:
+    data = "".join(texts).encode() + b"\xff\n"
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    device = DeviceInput(is_line=True, line_end=b"\n")
+    sent = b""
+    for start, end in pairwise(places):
+        sent += device.press(Key("paste", data[start:end], goes_on=end < len(data)))
+
+    assert sent == data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def test_a_pasted_line_is_sent_whole_however_long_it_is(liner: Viewer) -> None:
+    long = b"x" * 5000
+
+    assert paste(liner, long + b"\r" + long + b"\n") == long + b"\r\n" + long + b"\r\n"
+    assert paste(liner, b"a", long, long, b"\nb\n") == b"a" + long + long + b"\r\nb\r\n"
+    assert liner.toasts == []
+
+
+def test_an_unfinished_pasted_line_that_is_too_long_is_refused_loudly(liner: Viewer) -> None:
+    liner.type("old")
+
+    assert paste(liner, b"first\n" + b"x" * (MAX_CHARACTERS + 1)) == b"oldfirst\r\n"
+    assert typed_text(liner) == ""
+    assert any("longer than 4096 characters" in toast for toast in liner.toasts)
+    assert paste(liner, b"x" * 700_000, b"x" * 700_000, b"x\nnext\n") == b"next\r\n"
+
+
+def test_an_unfinished_pasted_line_keeps_its_bytes(liner: Viewer) -> None:
+    assert paste(liner, b"\tcaf\xc3", b"\xa9 \x03\x7f\xff") == b""
+    assert typed_text(liner) == " café ␃␡\ufffd"
+
+    liner.press("left", "backspace")
+    assert liner.press("enter") == [SendToBoard(b"\tcaf\xc3\xa9 \x03\xff\r\n")]
+
+
+def test_a_paste_goes_where_the_cursor_is(liner: Viewer) -> None:
+    liner.type("ad")
+    liner.press("left")
+
+    assert paste(liner, b"b\nc") == b"abd\r\n"
+    assert typed_text(liner) == "c"
+
+
+def test_a_paste_that_another_key_ends_is_over(liner: Viewer) -> None:
+    liner.tell(KeysPressed((Key("paste", b"x" * 5000, goes_on=True),)))
+    liner.press("ctrl-t", "escape")
+
+    assert paste(liner, b"y\n") == b"y\r\n"
 
 
 def test_the_line_has_no_focus_while_nothing_can_be_typed(liner: Viewer) -> None:

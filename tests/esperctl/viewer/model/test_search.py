@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
+
+import pytest
 
 from esperctl.viewer.effects import StartScan, StopScan
 from esperctl.viewer.keys import Key
@@ -192,15 +195,102 @@ def test_next_without_a_search_says_so(viewer: Viewer) -> None:
     assert viewer.mode == "HOST"
 
 
-def test_matches_are_bounded_and_still_counted() -> None:
+@pytest.fixture
+def started() -> Search:
+    """Scan 1 runs."""
     search = Search()
     search.open()
-    for letter in "ab":
-        search.edit(Key(letter, letter.encode()))
-    search.start(1, 10, None)
-    search.progressed(ScanProgressed(1, matches=tuple(range(10)), is_finished=True))
+    search.edit(Key("a", b"a"))
+    search.start(1, 10**8, None)
+    return search
 
-    search.came(range(10, MAX_MATCHES * 2))
-    search.go("older", None)
 
-    assert search.count_text == f"match {MAX_MATCHES * 2}/{MAX_MATCHES * 2}"
+def test_matches_are_bounded_and_still_counted(started: Search) -> None:
+    started.progressed(ScanProgressed(1, matches=tuple(range(10)), is_finished=True))
+
+    started.came(range(10, MAX_MATCHES * 2))
+    started.go("older", None)
+
+    assert started.count_text == f"match {MAX_MATCHES * 2}/{MAX_MATCHES * 2}, older ones are not listed"
+    assert started.enough() == []
+
+
+def test_the_newest_matches_of_a_scan_are_kept_without_a_hole_and_it_is_ended_then(started: Search) -> None:
+    newest, page, position = 10_000_000, MAX_MATCHES // 4 - 100, 10_000_000
+    told: list[Effect] = []
+    for _ in range(8):
+        matches = tuple(range(position - page, position))
+        position -= page
+        started.progressed(ScanProgressed(1, matches))
+        told += started.enough()
+
+    found = [started.go("older", None)]
+    while (found[-1] or 0) > newest - MAX_MATCHES:
+        found.append(started.go("older", found[-1]))
+    assert found == list(range(newest - 1, newest - MAX_MATCHES - 1, -1))
+    assert started.go("older", found[-1]) == newest - 1
+    assert started.count_text == f"match {MAX_MATCHES}/{MAX_MATCHES}, older ones are not listed"
+    assert told == [StopScan(1)]
+
+
+def test_a_scan_of_a_search_that_matches_everywhere_costs_little(started: Search) -> None:
+    pages = [tuple(range(position, position + 20_000)) for position in range(10**7, 0, -20_000)]
+    began_at = time.process_time()
+    for page in pages:
+        started.progressed(ScanProgressed(1, page))
+
+    assert time.process_time() - began_at < 0.5
+
+
+def test_pages_that_overlap_are_listed_once(started: Search) -> None:
+    started.progressed(ScanProgressed(1, (5, 7, 9)))
+    started.progressed(ScanProgressed(1, (3, 5, 6), is_finished=True))
+
+    assert started.go("older", None) == 9
+    assert started.count_text == "match 5/5"
+
+
+def test_who_waits_for_an_older_match_is_taken_to_the_newest_when_no_older_are_listed(started: Search) -> None:
+    assert started.go("older", 50) is None
+
+    assert started.progressed(ScanProgressed(1, tuple(range(100, MAX_MATCHES + 200)))) == MAX_MATCHES + 199
+    assert started.stop() == [StopScan(1)]
+
+
+SLOW = "(x+x+)+y|(a|aa)+$"
+SLOW_LINE = "a" * 60 + "b"
+
+
+def test_a_slow_regex_is_switched_off_and_said_in_the_bar(viewer: Viewer) -> None:
+    viewer.say(*(f"{number} {SLOW_LINE}" for number in range(60)))
+    viewer.press("ctrl-t", "/", "ctrl-r")
+    began_at = time.process_time()
+    viewer.type(SLOW)
+    bar = viewer.view.search
+
+    assert time.process_time() - began_at < 1
+    assert bar is not None
+    assert bar.input.error is not None
+    assert SLOW in bar.input.error
+    assert viewer.press("enter") == []
+    viewer.press("ctrl-u")
+    viewer.type("6 a")
+    assert viewer.view.search is not None
+    assert viewer.view.search.input.error is None
+    assert scan_of(viewer.press("enter")).pattern == "6 a"
+
+
+def test_a_search_that_a_live_line_makes_slow_is_said_once(viewer: Viewer) -> None:
+    viewer.press("ctrl-t", "/", "ctrl-r")
+    viewer.type(SLOW)
+    scan = scan_of(viewer.press("enter"))
+    viewer.tell(ScanProgressed(scan.scan, is_finished=True))
+    viewer.press("escape")
+
+    viewer.say(SLOW_LINE)
+
+    assert [toast for toast in viewer.toasts if SLOW in toast] == viewer.toasts
+    assert len(viewer.toasts) == 1
+    viewer.wait(20)
+    viewer.say(*[SLOW_LINE] * 100)
+    assert viewer.toasts == []

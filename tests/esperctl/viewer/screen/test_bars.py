@@ -124,3 +124,11 @@ def test_ascii_has_the_same_figures(make_view: MakeView) -> None:
     assert all(line.isascii() for line in lines)
     assert "####...." in lines[-3]
     assert lines[-1] == " a - b"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)])
+def test_the_count_is_whole_at_the_right_edge_however_large_it_is(make_view: MakeView, size: tuple[int, int]) -> None:
+    count = "match 124500/124500, older ones are not listed"
+    search = SearchView(TextInput("Search", "x" * 200, 200, is_focused=True), is_regex=True, count=count)
+
+    assert _lines(make_view(*size, search=search))[-3].endswith(f" │ regex  {count}")

@@ -1,6 +1,6 @@
 from hypothesis import given, strategies as st
 
-from esperctl.viewer.screen.cells import fit, fit_words, graphemes, width_of, wrap, wrap_spans
+from esperctl.viewer.cells import fit, fit_words, graphemes, width_of, wrap, wrap_spans
 from esperctl.viewer.style import Span
 
 

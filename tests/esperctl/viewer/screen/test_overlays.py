@@ -2,9 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
+from esperctl.viewer.dialogs import last_detail_scroll, last_help_scroll
 from esperctl.viewer.screen import Theme, draw
-from esperctl.viewer.screen.detail import last_scroll as last_scroll_of_detail
-from esperctl.viewer.screen.help import last_scroll as last_scroll_of_help
 from esperctl.viewer.style import Span
 from esperctl.viewer.view import (
     ConfirmView,
@@ -103,7 +102,7 @@ def test_help_has_two_columns_on_a_wide_terminal(make_view: MakeView, overlays: 
 @pytest.mark.parametrize(("columns", "rows"), [*SIZES, (30, 6)])
 def test_scrolling_ends_with_the_last_line(make_view: MakeView, columns: int, rows: int) -> None:
     groups = (("Keys", tuple((f"k{number}", "a word " * 8) for number in range(90))),)
-    last = last_scroll_of_help(HelpView(groups, 0), columns, rows)
+    last = last_help_scroll(HelpView(groups, 0), columns, rows)
     at_end = draw(make_view(columns, rows, overlay=HelpView(groups, last)), Theme()).lines()
     beyond = draw(make_view(columns, rows, overlay=HelpView(groups, last + 99)), Theme()).lines()
     before = draw(make_view(columns, rows, overlay=HelpView(groups, last - 1)), Theme()).lines()
@@ -114,7 +113,7 @@ def test_scrolling_ends_with_the_last_line(make_view: MakeView, columns: int, ro
 def test_a_detail_can_be_scrolled_to_its_last_line(make_view: MakeView, columns: int, rows: int) -> None:
     lines = tuple((Span(f"frame {number} " + "x" * 70),) for number in range(100))
     detail = DetailView("Dump", "failed", "error", (DetailSection("Frames", lines),), 0, ())
-    last = last_scroll_of_detail(detail, columns, rows)
+    last = last_detail_scroll(detail, columns, rows)
     sections = detail.sections
     seen = draw(make_view(columns, rows, overlay=DetailView("Dump", "failed", "error", sections, last, ())), Theme())
     before = draw(

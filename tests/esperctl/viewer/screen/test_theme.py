@@ -2,7 +2,7 @@ from dataclasses import fields
 
 import pytest
 
-from esperctl.viewer.screen.cells import width_of
+from esperctl.viewer.cells import width_of
 from esperctl.viewer.screen.theme import Glyphs, Theme
 from esperctl.viewer.style import Style
 

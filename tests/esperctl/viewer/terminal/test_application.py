@@ -2,6 +2,7 @@ import re
 import signal
 import subprocess
 import termios
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -154,3 +155,37 @@ def test_a_terminal_that_is_gone_ends_the_viewer(start: Start) -> None:
     _, errors = program.process.communicate(timeout=20)
     assert program.process.returncode == 128 + signal.SIGHUP
     assert errors == b""
+
+
+def _stall(program: _Program) -> int:
+    """Has the program paint far more than the terminal takes while nobody reads; how many keys that took."""
+    count = 600
+    for first in range(0, count, 4):
+        program.emulator.type(bytes(ord("a") + (first + index) % 26 for index in range(4)))
+        # Each part is a picture of its own.
+        time.sleep(0.01)
+    return count
+
+
+def test_a_terminal_that_takes_nothing_for_a_while_shows_the_last_picture_then(start: Start) -> None:
+    program = start(160, 50)
+    count = _stall(program)
+    last = [f"{chr(ord('a') + key % 26)} {ord('a') + key % 26:02x}" for key in range(count - 47, count)]
+    program.emulator.wait_for(lambda emulator: emulator.lines()[1:-2] == last)
+    program.emulator.type(b"Q")
+    assert program.end() == (7, "")
+    _assert_restored(program)
+
+
+@pytest.mark.parametrize("by_signal", [False, True])
+def test_a_viewer_whose_terminal_nobody_reads_ends_when_it_shall(start: Start, by_signal: bool) -> None:
+    program = start(160, 50)
+    _stall(program)
+    if by_signal:
+        program.process.send_signal(signal.SIGTERM)
+    else:
+        program.emulator.type(b"Q")
+    # Nothing is read meanwhile.
+    code = program.process.wait(timeout=10)
+    assert code == (128 + signal.SIGTERM if by_signal else 7)
+    assert termios.tcgetattr(program.emulator.descriptor) == program.settings_before

@@ -111,8 +111,8 @@ def test_a_paste_is_one_key_without_its_brackets() -> None:
 def test_a_paste_without_an_end_comes_in_parts() -> None:
     reader = KeyReader()
     assert reader.feed(b"\x1b[200~abc\x1b[20") == []
-    assert reader.flush() == [Key("paste", b"abc")]
-    assert reader.feed(b"1~x") == [Key("x", b"x")]
+    assert reader.flush() == [Key("paste", b"abc", goes_on=True)]
+    assert reader.feed(b"1~x") == [Key("paste", b""), Key("x", b"x")]
     reader.feed(b"\x1b[200~")
     parts = [key for _ in range(100) for key in reader.feed(b"y" * 4096)]
     assert parts

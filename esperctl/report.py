@@ -3,7 +3,12 @@
 An older or newer daemon, or another backend, may have written it: what is missing is None, what is unknown is skipped.
 """
 
+from typing import Final
+
 import msgspec
+
+# Frames that may be wrong (docs/architecture.md, "Guesses are marked").
+_GUESSED: Final = ("scan", "inferred")
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +19,7 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """One frame of a stack."""
+    """One frame of a stack, or what an address is; ``how`` it was found."""
 
     level: int | None = None
     pc: int | None = None
@@ -22,24 +27,31 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None = None
     line: int | None = None
     inlined: bool | None = None
+    how: str | None = None
     args: list[Argument] = []
 
     def text(self, index: int) -> str:
-        """The frame on one line, e.g. ``#0  0x400d3171 app_main () at main.c:12``."""
+        """The frame on one line, e.g. ``#0  0x400d3171 in app_main at main.c:12``; *index* where it has no level."""
         level = self.level if self.level is not None else index
-        address = f"0x{self.pc:08x} " if self.pc is not None else ""
+        address = f"0x{self.pc:08x} in " if self.pc is not None else ""
+        guessed = "  (guessed)" if self.how in _GUESSED else ""
+        return f"#{level:<2} {address}{self.call}{' (inlined)' if self.inlined else ''}{guessed}"
+
+    @property
+    def call(self) -> str:
+        """Function, arguments and line, e.g. ``set (field=3) at /src/main.c:12``."""
         arguments = ", ".join(f"{argument.name}={argument.value}" for argument in self.args)
-        place = f" at {self.file}{f':{self.line}' if self.line is not None else ''}" if self.file else ""
-        return (
-            f"#{level:<2} {address}{self.function or '??'} ({arguments}){place}{' (inlined)' if self.inlined else ''}"
-        )
+        call = f"{self.function or '??'} ({arguments})" if arguments else self.function or "??"
+        return f"{call}{self._at(self.file)}"
 
     @property
     def place(self) -> str:
         """Where it is in short, e.g. ``app_main at main.c:12``."""
-        file = (self.file or "").rsplit("/", 1)[-1]
-        at = f" at {file}{f':{self.line}' if self.line is not None else ''}" if file else ""
-        return f"{self.function or '??'}{at}"
+        return f"{self.function or '??'}{self._at((self.file or '').rsplit('/', 1)[-1])}"
+
+    def _at(self, file: str | None) -> str:
+        line = f":{self.line}" if self.line is not None else ""
+        return f" at {file}{line}" if file else ""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +110,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def crashed(self) -> Task | None:
         """The task that crashed."""
         return next((task for task in self.tasks if task.crashed), None)
+
+    @property
+    def task_name(self) -> str | None:
+        """The name of the task that crashed."""
+        crashed = self.crashed
+        return (crashed.name if crashed is not None else None) or self.crashed_task
 
     @property
     def crash_frames(self) -> list[Frame]:
