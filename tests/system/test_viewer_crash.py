@@ -115,15 +115,15 @@ async def test_the_simulated_board_crashes_by_itself(bench: Bench, tmp_path: Pat
         await screen.press(b"(")
         await screen.wait_for("CORE DUMP START", "base64 folded")
         await screen.wait_until(
-            lambda: "decoded: task main crashed in store_value at /greenhouse/src/message.c:30" in unwrapped(screen),
+            lambda: "decoded: task main crashed in store_value at message.c:30" in unwrapped(screen),
             "the decode",
         )
         await screen.wait_until(lambda: "#0  0x8000172c in store_value" in unwrapped(screen), "the first frame")
         # One key to everything about it.
         await screen.press(b"v")
         await screen.wait_for("─ core dump g-1 ─", "✓ decoded", "reason: Store access fault")
-        await reads(screen, "#0  0x8000172c store_value", "message.c:30")
-        await reads(screen, "#1  0x80001816 parse_field", "message.c:44")
+        await reads(screen, "#0  0x8000172c in store_value", "message.c:30")
+        await reads(screen, "#1  0x80001816 in parse_field", "message.c:44")
         await reads(screen, "Registers")
         await screen.press(b"s")
         report = (await saved_file(screen, tmp_path / "g-1-report.txt")).decode()
@@ -252,7 +252,7 @@ async def test_a_decode_that_takes_its_time_is_waited_for_in_the_background(
         await screen.wait_until_gone("─ core dump b-1 ─")
         await screen.wait_for("I (6) app: going on")
         await screen.wait_until(
-            lambda: "decoded: task worker crashed in slowly at /app/slow.c:7" in unwrapped(screen),
+            lambda: "decoded: task worker crashed in slowly at slow.c:7" in unwrapped(screen),
             "the decode in place",
         )
         assert unwrapped(screen).index("crashed in slowly") < unwrapped(screen).index("I (5) app: up again")

@@ -13,6 +13,7 @@ from esperd.testing.attached import (
     HOME,
     PAGE_DOWN,
     PAGE_UP,
+    PREFIX,
     arrives,
     attached,
     command,
@@ -195,7 +196,8 @@ async def test_a_restart_of_the_daemon_loses_and_repeats_nothing(
         await wait_until_whole(screen)
         # Said once, however often it is tried.
         assert screen.text.count("the connection is lost") == 1
-        await screen.press(b"h")
+        # What was being typed must not become commands; after the prefix keys are.
+        await screen.press(PREFIX + b"h")
         await screen.wait_for("─ Help ─")
         await screen.press(ESCAPE)
         await screen.wait_until_gone("─ Help ─")

@@ -56,6 +56,7 @@ GROUPS: Final = (BOARD, CRASHES, LOOK, MOVE, VIEWER)
 
 # Keys that are set by the settings `prefix` and `detach`.
 SEND_PREFIX: Final = "send_prefix"
+WRITER: Final = "writer"
 DETACH: Final = "detach"
 BACK: Final = "back"
 ABORT_CAPTURE: Final = "abort_capture"
@@ -72,7 +73,7 @@ ACTIONS: Final = (
     ),
     Action("break", "Send a break", BOARD, ("b",), needs=_TO_BOARD, question="Send a break condition to the board?"),
     Action(SEND_PREFIX, "Send the prefix key to the board", BOARD, (), needs=_TO_BOARD),
-    Action("writer", "Take the write lease, or give it back", BOARD, ("w",), needs=Need.CONNECTION | Need.MAY_WRITE),
+    Action(WRITER, "Take the write lease, or give it back", BOARD, ("w",), needs=Need.CONNECTION | Need.MAY_WRITE),
     Action("line_input", "Type whole lines with history, or single keys", BOARD, ("m",), needs=Need.MAY_WRITE),
     Action("note", "Write a note into the journal", BOARD, ("l",), needs=Need.CONNECTION),
     Action("inspector", "What happened: boots, panics, core dumps", CRASHES, ("c", "tab"), is_navigation=True),

@@ -8,7 +8,7 @@ from typing import Final
 
 from esperctl.viewer.effects import Effect, Leave, SendToBoard
 from esperctl.viewer.keys import Key
-from esperctl.viewer.model.actions import ABORT_CAPTURE, BY_ID, SEND_PREFIX
+from esperctl.viewer.model.actions import ABORT_CAPTURE, BY_ID, SEND_PREFIX, WRITER
 from esperctl.viewer.model.commands import Commands
 from esperctl.viewer.model.keymap import key_text
 from esperctl.viewer.model.modes import DESTINATIONS
@@ -111,6 +111,10 @@ class KeyRouting:
         """The lease was lost in the middle of a word: what follows of it is neither typed nor a command."""
         state = self._state
         prefix = key_text(state.keymap.prefix)
+        action = state.keymap.action(key.name)
+        if action is not None and action.id == WRITER:
+            # It is what the toast offers; and it asks, where somebody types.
+            return self._commands.run(action)
         if key.name in (state.keymap.prefix, "escape"):
             state.modes = state.modes.with_keys_to_board()
             state.say("keys are commands now", topic="lack")

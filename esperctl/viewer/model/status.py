@@ -13,6 +13,8 @@ from esperctl.viewer.view import Mode, Segment, Status
 
 _SHORTEST = 12
 
+_TAKE: Final = "take the write lease"
+
 
 def status(state: State) -> Status:
     """What is to be seen."""
@@ -102,9 +104,14 @@ def _capture_hint(state: State) -> str:
 
 
 def _read_only_hint(state: State) -> str:
+    if state.modes.is_muted:
+        end = key_text(next(iter(state.keymap.keys("back")), "escape"))
+        return "  ".join(
+            [f"{end} makes keys commands", f"{_detach(state)} leaves", *_actions(state, [("writer", _TAKE)])]
+        )
     names = [("help", "help"), ("palette", "all actions"), ("search", "search"), ("inspector", "what happened")]
     if not state.read_only:
-        names.insert(0, ("writer", "take the write lease"))
+        names.insert(0, ("writer", _TAKE))
     return "  ".join([f"{_detach(state)} leaves", *_actions(state, names)])
 
 
