@@ -9,6 +9,7 @@ from esperctl.errors import EXIT_DONE, EsperctlError, FailedError
 from esperctl.local_decoder import explain_text
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
+from esperctl.units import bytes_text
 
 DESCRIPTION = """\
 Name the functions and lines of a panic that is read from standard input: the
@@ -17,6 +18,8 @@ single addresses. Needs no toolchain and no daemon: without --elf, the program
 is looked for in the ELF files that were added to one (`esperctl elf add`), by
 the SHA-256 in the text."""
 _STATE_DIRS = ("/var/lib/esperd",)
+# A terminal's scrollback is a few megabytes; nobody pastes more.
+_MOST_BYTES = 16 * 1024 * 1024
 
 
 def add_arguments(parser: Parser) -> None:
@@ -32,7 +35,14 @@ def run(arguments: Arguments, output: Output) -> int:
         raise FailedError("there is no standard input to read from")
     elfs: list[str] = arguments.elf
     stores = [] if elfs else _stores(arguments.socket, output)
-    for line in explain_text(sys.stdin.buffer.read(), elfs, stores).splitlines():
+    if sys.stdin.isatty():
+        output.talk("paste the panic, then press Ctrl-D on a line of its own")
+    text = sys.stdin.buffer.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise FailedError(
+            f"standard input has more than {bytes_text(_MOST_BYTES)}", "give it the part of the log with the panic"
+        )
+    for line in explain_text(text, elfs, stores).splitlines():
         output.line(safe_text(line))
     return EXIT_DONE
 

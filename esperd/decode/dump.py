@@ -14,10 +14,10 @@ from typing import Final
 from esper_protocol.events import ChecksumVerdict
 from esperd.core.container import CHIP_NAMES, VERSIONS, ContainerVerifier
 from esperd.decode.errors import DecodeError
+from esperd.decode.text_lines import board_lines
 
 _START: Final = re.compile(rb"={3,} CORE DUMP START ={3,}")
 _END: Final = re.compile(rb"={3,} CORE DUMP END ={3,}")
-_SGR: Final = re.compile(rb"\x1b\[[0-9;]*m")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _ELF_MAGIC: Final = b"\x7fELF"
 _UNVERSIONED_HEADER_BYTES: Final = 12
@@ -85,7 +85,7 @@ def _is_container(data: bytes) -> bool:
 
 def _dump_lines(data: bytes) -> list[bytes]:
     """The lines of the last dump in the text; of the whole text where there are no markers."""
-    lines = [_SGR.sub(b"", line).strip() for line in data.splitlines()]
+    lines = board_lines(data)
     starts = [index for index, line in enumerate(lines) if _START.search(line)]
     if starts:
         lines = lines[starts[-1] + 1 :]

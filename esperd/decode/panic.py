@@ -14,7 +14,6 @@ from esperd.core.boot import find_banner
 from esperd.core.limits import CoreLimits
 from esperd.core.panic import PanicDetector
 from esperd.core.panic_text import STACK_WORDS
-from esperd.core.text import strip_line
 from esperd.decode.elf_choice import usable_sha256
 from esperd.decode.errors import ElfMismatchError
 from esperd.decode.frame_reports import describe_frame
@@ -23,6 +22,7 @@ from esperd.decode.match import MATCHING_SHARE, is_behind_xtensa_call
 from esperd.decode.memory import Memory, Segment
 from esperd.decode.program import Machine, Program
 from esperd.decode.report import DecoderReport, ElfMatch, FrameReport
+from esperd.decode.text_lines import board_lines
 from esperd.decode.unwind.frames import AddressSpace, Frame
 from esperd.decode.unwind.riscv_scan import is_behind_call as is_behind_riscv_call
 from esperd.decode.unwind.walk import MAX_FRAMES, walk
@@ -109,8 +109,7 @@ def read_panics(text: bytes) -> list[PanicText]:
     found: list[PanicText] = []
     stack: list[Segment] = []
     sha256: str | None = None
-    for number, line in enumerate(text.splitlines()):
-        stripped = strip_line(line)
+    for number, stripped in enumerate(board_lines(text)):
         for body in detector.on_line(stripped, number, 0.0):
             if isinstance(body, Panic):
                 found.append(PanicText(body, tuple(stack), sha256))

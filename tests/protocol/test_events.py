@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from esper_protocol.events import Line, Note, UnknownBody, kind_of, seq_count, split_lines
+from esper_protocol.events import Line, Note, UnknownBody, kind_of, panic_target, seq_count, split_lines
 
 
 def test_the_kind_of_a_body_is_what_stands_first_on_the_wire() -> None:
@@ -40,3 +40,7 @@ def test_the_lines_joined_are_the_data_and_there_are_count_of_them(parts: list[b
     lines = split_lines(Line(data, count, "fragment" if rest else "newline"))
     assert b"".join(lines) == data
     assert len(lines) == count
+
+
+def test_a_panic_is_the_target_of_a_decode_by_its_position() -> None:
+    assert panic_target(109) == "panic:109"

@@ -670,3 +670,33 @@ def test_a_board_that_never_stops_does_not_make_the_pipeline_large(
     finally:
         tracemalloc.stop()
     assert used_bytes < 512 * 1024
+
+
+# What the caller may ask, and tell ---------------------------------------------------------------------
+
+
+def test_the_program_that_runs_is_known_before_its_boot_log_is_over(make_driver: type[Driver]) -> None:
+    board = make_driver()
+    assert board.pipeline.app_sha256 is None
+    board.send(BANNER, RESET, APP)
+    assert board.all(App) == []
+    assert board.pipeline.app_sha256 == "aabbccdde"
+    board.wait(10.0)
+    assert board.one(App).elf_sha256 == "aabbccdde"
+    assert board.pipeline.app_sha256 == "aabbccdde"
+
+
+def test_a_panic_that_is_being_printed_is_known_by_its_first_line(make_driver: type[Driver]) -> None:
+    board = make_driver()
+    assert board.pipeline.open_panic_seq is None
+    board.send(LOG, ABORT)
+    assert board.pipeline.open_panic_seq == 2
+    board.wait(10.0)
+    assert board.pipeline.open_panic_seq is None
+
+
+def test_other_limits_hold_from_the_next_line_on(make_driver: type[Driver]) -> None:
+    board = make_driver(CoreLimits(line_bytes=100))
+    board.pipeline.set_limits(CoreLimits(line_bytes=10))
+    board.send(b"x" * 25 + b"\n")
+    assert [line.end for line in board.all(Line)] == ["split", "split", "newline"]
