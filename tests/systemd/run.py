@@ -72,9 +72,19 @@ def prepare_machine() -> None:
         if installed.returncode != 0:
             raise CannotError("the packages debootstrap and systemd-container can't be installed")
     if not os.access("/sys/fs/cgroup", os.W_OK):
-        remounted = subprocess.run(["mount", "-o", "remount,rw", "/sys/fs/cgroup"], check=False)
-        if remounted.returncode != 0:
-            raise CannotError("/sys/fs/cgroup can't be written, and this machine doesn't let us change that")
+        mount("-o", "remount,rw", "/sys/fs/cgroup")
+    if not Path("/sys/fs/cgroup/cgroup.procs").exists() and not any(Path("/sys/fs/cgroup").iterdir()):
+        mount("-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
+
+
+def mount(*words: str) -> None:
+    """Runs ``mount``.
+
+    Raises:
+        CannotError: it failed.
+    """
+    if subprocess.run(["mount", *words], check=False).returncode != 0:
+        raise CannotError(f"/sys/fs/cgroup can't be used: `mount {' '.join(words)}` failed")
 
 
 def cache_folder() -> Path:
@@ -118,21 +128,19 @@ def make_wheels(cache: Path) -> Path:
     wheels = cache / "wheels"
     for old in wheels.glob("esperd-*.whl"):
         old.unlink()
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-qq",
-        "--find-links",
-        wheels,
-        "--wheel-dir",
-        wheels,
-    ]
-    made = subprocess.run([*command, REPOSITORY, "pytest>=9"], check=False)
-    if made.returncode != 0:
-        raise CannotError("the wheels can't be made")
+    build_wheels(wheels, "--find-links", wheels, REPOSITORY, "pytest>=9")
     return wheels
+
+
+def build_wheels(folder: Path, *words: str | Path) -> None:
+    """Runs ``pip wheel`` with *words*; the wheels are in *folder* then.
+
+    Raises:
+        CannotError: it failed.
+    """
+    command: list[str | Path] = [sys.executable, "-m", "pip", "wheel", "-qq", "--wheel-dir", folder, *words]
+    if subprocess.run(command, check=False).returncode != 0:
+        raise CannotError(f"the wheels can't be made: pip failed with {' '.join(map(str, words))}")
 
 
 def boot(tree: Path, wheels: Path) -> int:
@@ -159,8 +167,8 @@ def boot(tree: Path, wheels: Path) -> int:
             except subprocess.TimeoutExpired:
                 print(f"test-systemd: not over within {BOOT_TIMEOUT_S} s", file=sys.stderr)
         if not (results / "output").exists():
-            said = console.read_text("utf-8", "replace").strip().splitlines() or ["it said nothing"]
-            raise CannotError(f"the container did not boot: {said[-1]}")
+            said = console.read_text("utf-8", "replace").strip() or "it said nothing"
+            raise CannotError(f"the container did not boot; its console:\n{said}")
         return report(results)
 
 

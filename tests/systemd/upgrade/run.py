@@ -12,7 +12,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.systemd.run import REPOSITORY, CannotError, boot, cache_folder, make_tree, make_wheels, prepare_machine
+from tests.systemd.run import (
+    REPOSITORY,
+    CannotError,
+    boot,
+    build_wheels,
+    cache_folder,
+    make_tree,
+    make_wheels,
+    prepare_machine,
+)
 
 
 def main(words: list[str]) -> int:
@@ -47,19 +56,7 @@ def make_previous_wheel(wheels: Path, commit: str) -> None:
         if not (source / "esperctl/service").is_dir():
             print(f"test-upgrade: {commit} has no `esperctl service`; upgrading from this version", flush=True)
             source = REPOSITORY
-        command: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "-qq",
-            "--no-deps",
-            "--wheel-dir",
-            folder,
-            source,
-        ]
-        if subprocess.run(command, check=False).returncode != 0:
-            raise CannotError(f"the wheel of {commit} can't be made")
+        build_wheels(folder, "--no-deps", source)
 
 
 if __name__ == "__main__":
