@@ -23,9 +23,9 @@ from esper_protocol.events import (
     SessionLost,
     SessionOpened,
     SessionReleased,
-    Tx,
 )
 from esperd.board.captures import Captures
+from esperd.board.device_claims import DeviceClaims
 from esperd.board.disk_reports import DiskReports
 from esperd.board.heartbeat import Heartbeat
 from esperd.board.lease import WriterLease
@@ -34,6 +34,7 @@ from esperd.board.panics import PanicWatch
 from esperd.board.port_control import PortControl
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity, Session
+from esperd.board.standby import Standby
 from esperd.core.limits import CoreLimits
 from esperd.core.pipeline import Pipeline, WriteToBoard
 from esperd.decode.jobs import DecodeJobs
@@ -85,6 +86,7 @@ class BoardParts:
     activity: Activity
     decodes: DecodeJobs
     panics: PanicJobs
+    claims: DeviceClaims
 
 
 class Board:
@@ -106,7 +108,7 @@ class Board:
         self._closing = _STOPPING
         self._last_error = ""
         self._heartbeat = Heartbeat()
-        self._pausing = trio.CancelScope()
+        self.standby = Standby()
 
     @property
     def capture_id(self) -> str | None:
@@ -117,21 +119,35 @@ class Board:
 
     async def run(self) -> None:
         """Owns the port until cancelled; then closes it in order."""
-        while True:
-            with trio.CancelScope() as self._owning:
-                await self._own_port()
-            # Only `reconfigure` ends it otherwise.
-            self._closing = _STOPPING
+        try:
+            while True:
+                await self._stand_by()
+                with trio.CancelScope() as self._owning:
+                    await self._own_port()
+                # Only `reconfigure` and `hand_over` end it otherwise.
+                self._closing = _STOPPING
+        finally:
+            self._heartbeat.end()
 
-    def reconfigure(self, endpoint: Endpoint, baud: int, core_limits: CoreLimits) -> None:
-        """Takes other settings; the port is opened anew if it is another one, or another baud rate."""
+    def reconfigure(self, endpoint: Endpoint, baud: int, core_limits: CoreLimits) -> bool:
+        """Takes other settings; returns whether the port is another one, or has another baud rate.
+
+        Then it is closed, and opened anew after ``standby.end``. Who else is to have its device is not told here.
+        """
         is_other_port = (endpoint, baud) != (self.parts.endpoint, self.parts.baud)
         self.parts = dataclasses.replace(self.parts, endpoint=endpoint, baud=baud, core_limits=core_limits)
         if self._session is not None:
             self._session.pipeline.set_limits(core_limits)
         if is_other_port:
+            self.standby.ask()
             self.explain_closing("its settings were changed")
             self._owning.cancel()
+        return is_other_port
+
+    async def _stand_by(self) -> None:
+        while (is_over := self.standby.is_over) is not None:
+            # Without a deadline: whoever asked for the pause has one.
+            await self._heartbeat.rest_until(is_over)
 
     def explain_closing(self, reason: str) -> None:
         """Says why the port is going to be closed, while the daemon goes on."""
@@ -147,60 +163,64 @@ class Board:
                 self._note_port_error(error, retry_s)
             except Exception as error:  # noqa: BLE001 - the supervision point of a board: it must not end the daemon
                 self._note_unexpected(error, retry_s)
-            await self._pause(retry_s)
+            await self._heartbeat.rest(retry_s)
             retry_s = min(retry_s * 2, _BUSY_RETRY_S)
+
+    async def hand_over(self) -> None:
+        """Closes the port if another board goes first, see ``DeviceClaims``; not in the middle of a core dump."""
+        if self._session is None or self.capture_id is not None:
+            return
+        # In a thread: a disk that stands still is not to hold up the boards.
+        rival = await trio.to_thread.run_sync(self.parts.claims.rival, self.parts.endpoint)
+        if rival is not None and rival.goes_first and self.capture_id is None:
+            self.explain_closing(f"its device is served as {rival.text}")
+            self._owning.cancel()
 
     async def prove_reading(self) -> None:
         """Returns when the task that reads, or tries to open the port, has come round. Has no deadline of its own.
 
-        At once, unless it is about to open the port, which takes some seconds at most.
+        At once, unless it is about to open the port, which takes some seconds at most; also when it has ended.
         """
         if self._session is not None:
             self._session.wake()
-        else:
-            self._pausing.cancel()
-        await self._heartbeat.wait()
-
-    async def _pause(self, duration_s: float) -> None:
-        until = trio.current_time() + duration_s
-        while trio.current_time() < until:
-            self._heartbeat.beat()
-            with trio.move_on_at(until) as self._pausing:
-                await trio.sleep_forever()
+        await self._heartbeat.prove()
 
     async def _own_device(self, device: OpenableEndpoint) -> None:
         retry_s = _FIRST_RETRY_S
         while True:
             await self._wait_for_return()
-            wait_s, opened_at = retry_s, math.inf
+            wait_s, longest_s, opened_at = retry_s, _LONGEST_RETRY_S, math.inf
             try:
+                self.parts.claims.check_is_ours(self.parts.endpoint)
                 with self.lending.use():
-                    async with open_port(device, baud=self.parts.baud) as port:
+                    async with open_port(device, baud=self.parts.baud, was_lent=self.lending.was_lent) as port:
                         opened_at = trio.current_time()
                         self._last_error = ""
                         await self._run_session(port)
+            except PortBusy as error:
+                # In our own hands it is only until another of our boards has closed it.
+                wait_s, longest_s = retry_s if error.is_ours else _BUSY_RETRY_S, _BUSY_RETRY_S
+                self._note_port_error(self.parts.claims.explain(error, self.parts.endpoint), wait_s)
             except PortError as error:
-                wait_s = _BUSY_RETRY_S if isinstance(error, PortBusy) else retry_s
+                wait_s = retry_s
                 self._note_port_error(error, wait_s)
             if self.lending.loan is not None:
                 retry_s = _FIRST_RETRY_S
                 continue
             # A port that hangs up as soon as it is opened is as absent as one that can't be opened.
             was_good = trio.current_time() - opened_at > _LONGEST_RETRY_S
-            await self._pause(_FIRST_RETRY_S if was_good else wait_s)
-            retry_s = _FIRST_RETRY_S if was_good else min(retry_s * 2, _LONGEST_RETRY_S)
+            await self._heartbeat.rest(_FIRST_RETRY_S if was_good else wait_s)
+            retry_s = _FIRST_RETRY_S if was_good else min(retry_s * 2, longest_s)
 
     async def _wait_for_return(self) -> None:
         """Waits while the port is lent; whoever calls has it not open."""
         while (loan := self.lending.loan) is not None:
-            self._heartbeat.beat()
             if not loan.closed.is_set():
                 loan.closed.set()
                 self.publisher.publish(SessionReleased(loan.port, loan.who, loan.command))
                 _log.info("port lent board=%s port=%s who=%s command=%r", self.name, loan.port, loan.who, loan.command)
             # Without a deadline: who has it sets one, and a connection ends with its process.
-            with trio.CancelScope() as self._pausing:
-                await loan.returned.wait()
+            await self._heartbeat.rest_until(loan.returned)
 
     async def _run_session(self, port: Port) -> None:
         parts, publisher = self.parts, self.publisher
@@ -221,7 +241,7 @@ class Board:
             self._write_answer,
             self._heartbeat,
         )
-        self.lending.note_tried()
+        self.lending.note_tried(is_open=True)
         _log.info("session opened board=%s generation=%d port=%s", self.name, publisher.generation, port.path)
         try:
             await session.run()
@@ -248,10 +268,10 @@ class Board:
         is_lent = self.lending.loan is not None
         self._end_session((_LENT if is_lent else self._closing).reason)
         self._away = trio.current_time(), "released"
-        self.captures.save_again()
+        # First, so that what reached the board stands before the end of its session.
+        await self.control.settle()
         if not is_lent:
             self.publisher.publish(SessionClosed(port.path, self._closing.text))
-        await self.control.settle()
 
     def _end_session(self, reason: CaptureEndReason) -> None:
         session, self._session = self._session, None
@@ -260,7 +280,7 @@ class Board:
             self._next_coredump = session.pipeline.next_coredump
 
     def _note_port_error(self, error: PortError, retry_s: float) -> None:
-        self.lending.note_tried()
+        self.lending.note_tried(is_open=False)
         if str(error) != self._last_error:
             self._last_error = str(error)
             self.publisher.publish(SessionFailed(error.path, str(error), retry_s))
@@ -289,23 +309,21 @@ class Board:
 
     # What clients ask for -----------------------------------------------------------------------------
 
-    async def send(self, data: bytes, client: int, who: str) -> None:
-        """Writes to the board for a client.
+    async def send(self, data: bytes, who: str) -> None:
+        """Writes to the board for a client that the write lease lets through.
 
         Raises:
-            CommandError: bad_request, busy, capturing, absent, timed_out.
+            CommandError: bad_request, busy (it is lent), capturing, absent, timed_out.
         """
         if len(data) > _MAX_SEND_BYTES:
             raise CommandError("bad_request", f"at most {_MAX_SEND_BYTES} bytes are sent at once, not {len(data)}")
-        self.lease.check_may_send(client)
         if (coredump_id := self.capture_id) is not None:
             raise CommandError(
                 "capturing",
                 f"{self.name}: core dump {coredump_id} is arriving, nothing is sent to the board meanwhile",
                 "wait for its end, or `esperctl coredumps abort`",
             )
-        await self.control.write(data)
-        self.publisher.publish(Tx(data, who))
+        await self.control.write(data, who)
 
     async def lend(self, client: int, who: str, command: str, *, force: bool) -> str:
         """Closes the port for a client, which has it until it gives it back; returns the device or the URL.
@@ -341,11 +359,9 @@ class Board:
 
     async def _write_answer(self, answer: WriteToBoard) -> None:
         try:
-            await self.control.write(answer.data)
+            await self.control.write(answer.data, "esperd", answer.why)
         except CommandError as error:
             _log.warning("answer not written board=%s error=%s", self.name, error)
-        else:
-            self.publisher.publish(Tx(answer.data, "esperd", answer.why))
 
     def _open_port(self) -> Port:
         self.lending.check_not_lent()

@@ -3,7 +3,6 @@
 import functools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -16,20 +15,11 @@ from esperd.core.capture import CapturedBytes, CaptureEnding
 from esperd.core.pipeline import CaptureOpened
 from esperd.decode.job import BoardLink
 from esperd.decode.jobs import DecodeJobs
-from esperd.storage.coredump_files import CORE_NAME, RAW_NAME
+from esperd.storage.coredump_files import CORE_NAME, RAW_NAME, Extent
 from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.disk_writer import DiskWriter
 
 _log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """What is on disk of a dump that the disk refused a part of."""
-
-    raw_bytes: int = 0
-    raw_lines: int = 0
-    decoded_bytes: int = 0
 
 
 class Captures:
@@ -54,10 +44,15 @@ class Captures:
         self._end_capture = end_capture
         self._decodes = decodes
         decodes.attach(publisher.board, BoardLink(publisher.publish, disk.submit, self.save))
+        # How far the dump that arrives goes; None once a part of it had no place: the next would be behind a hole.
+        self._arrived: Extent | None = None
+        # Of dumps that lack a part: how far they go.
+        self._cut: dict[str, Extent] = {}
+        self._newly_cut: list[str] = []
+        # Dumps whose end is not on disk yet, those that are being removed, and records that had no place.
+        self._unfinished: set[str] = set()
+        self._removed: set[str] = set()
         self._unsaved: set[str] = set()
-        self._stored: dict[str, _Stored] = {}
-        # Dumps that the disk writer had no room for a part of: what comes after it would be behind a hole.
-        self._cut: set[str] = set()
 
     def apply(self, effect: CaptureOpened | CapturedBytes | CaptureEnding) -> None:
         """Carries out one effect."""
@@ -67,12 +62,12 @@ class Captures:
             case CapturedBytes():
                 self._append(effect)
             case CaptureEnding():
-                self._finish(effect)
+                self._end(effect)
 
     def as_stored(self, ended: CoredumpEnded) -> CoredumpEnded:
         """The event, with where the dump is, and with what the disk took of it."""
         ended = msgspec.structs.replace(ended, path=str(self._store.folder(ended.id)))
-        stored = self._stored.get(ended.id)
+        stored = self._cut.get(ended.id)
         if stored is None:
             return ended
         return msgspec.structs.replace(
@@ -89,24 +84,40 @@ class Captures:
         """Writes a record that was changed; nothing of one that was removed meanwhile."""
         if self._store.get(record.id) is None:
             return
-        write = functools.partial(self._store.files.write_record, record.id, msgspec.json.encode(record))
-        self._disk.submit(write, functools.partial(self._on_record_error, record.id))
+        record_json = msgspec.json.encode(record)
+        write = functools.partial(self._store.files.write_record, record.id, record_json)
+        if not self._submit(record.id, write, self._on_record_error, len(record_json)):
+            self._unsaved.add(record.id)
 
     def save_again(self) -> None:
-        """Writes the records that the disk refused."""
+        """Writes the records that had no place while the disk took nothing."""
         unsaved, self._unsaved = self._unsaved, set()
-        for coredump_id in unsaved:
-            if record := self._store.get(coredump_id):
+        for record in filter(None, map(self._store.get, unsaved)):
+            if record.id in self._unfinished:
+                self._finish(record)
+            else:
                 self.save(record)
+
+    def take_cut(self) -> list[str]:
+        """The dumps that lost a part since the last call."""
+        cut, self._newly_cut = self._newly_cut, []
+        return cut
 
     def remove(self, coredump_id: str) -> None:
         """Removes a dump, record and files; a decode of it ends."""
         self._store.forget(coredump_id)
-        self._stored.pop(coredump_id, None)
-        self._cut.discard(coredump_id)
+        self._cut.pop(coredump_id, None)
+        self._unfinished.discard(coredump_id)
         self._decodes.cancel(coredump_id, "the core dump was removed")
+        # What waits of it is not written any more.
+        self._removed.add(coredump_id)
         remove = functools.partial(self._store.files.remove, coredump_id)
-        self._disk.submit(remove, functools.partial(self._on_record_error, coredump_id))
+        self._disk.submit(
+            remove,
+            functools.partial(self._on_remove_error, coredump_id),
+            functools.partial(self._removed.discard, coredump_id),
+            coredump_id=coredump_id,
+        )
 
     def _open(self, opened: CaptureOpened) -> None:
         publisher = self._publisher
@@ -126,36 +137,56 @@ class Captures:
             last_seq=opened.first_seq,
         )
         self._store.add(record)
-        create = functools.partial(self._store.files.create, opened.id, msgspec.json.encode(record), opened.context)
-        self._submit(opened.id, create, _Stored(), len(opened.context))
+        record_json = msgspec.json.encode(record)
+        create = functools.partial(self._store.files.create, opened.id, record_json, opened.context)
+        is_taken = self._submit_part(opened.id, create, Extent(), len(record_json) + len(opened.context))
+        self._arrived = Extent(context_bytes=len(opened.context)) if is_taken else None
 
     def _append(self, captured: CapturedBytes) -> None:
-        before = self._count(captured)
-        if captured.id in self._cut:
+        record, at = self._store.get(captured.id), self._arrived
+        if record is None or at is None:
             return
-        append = functools.partial(
-            self._store.files.append, captured.id, captured.text, captured.decoded, captured.rejected
+        text, decoded, rejected = captured.text, captured.decoded, captured.rejected
+        append = functools.partial(self._store.files.append, captured.id, at, text, decoded, rejected)
+        if not self._submit_part(captured.id, append, at, len(text) + len(decoded) + len(rejected)):
+            self._arrived = None
+            return
+        self._arrived = Extent(
+            at.raw_bytes + len(text),
+            at.raw_lines + text.count(b"\n"),
+            at.decoded_bytes + len(decoded),
+            at.context_bytes + len(rejected),
         )
-        self._submit(captured.id, append, before, len(captured.text) + len(captured.decoded) + len(captured.rejected))
+        # The record in memory is true while the dump arrives; on disk it is written at the end.
+        _note_extent(record, self._arrived)
+        record.rejected_lines += rejected.count(b"\n")
 
-    def _submit(self, coredump_id: str, run: Callable[[], None], before: _Stored, data_bytes: int) -> None:
-        on_error = functools.partial(self._on_write_error, coredump_id, before)
-        if not self._disk.submit(run, on_error, data_bytes=data_bytes):
-            self._cut.add(coredump_id)
+    def _submit_part(self, coredump_id: str, run: Callable[[], None], at: Extent, data_bytes: int) -> bool:
+        """Leaves what is to be written of the dump that arrives."""
+        return self._submit(coredump_id, run, functools.partial(self._on_part_error, at), data_bytes)
 
-    def _count(self, captured: CapturedBytes) -> _Stored:
-        """Keeps the record in memory true while the dump arrives, on disk it is written at the end; gives what was."""
-        record = self._store.get(captured.id)
-        if record is None:
-            return _Stored()
-        before = _Stored(record.raw_bytes, record.raw_lines, record.decoded_bytes)
-        record.raw_bytes += len(captured.text)
-        record.raw_lines += captured.text.count(b"\n")
-        record.rejected_lines += captured.rejected.count(b"\n")
-        record.decoded_bytes += len(captured.decoded)
-        return before
+    def _submit(
+        self,
+        coredump_id: str,
+        run: Callable[[], None],
+        on_error: Callable[[str, OSError], None],
+        data_bytes: int,
+        on_done: Callable[[], None] | None = None,
+    ) -> bool:
+        return self._disk.submit(
+            functools.partial(self._run_unless_removed, coredump_id, run),
+            functools.partial(on_error, coredump_id),
+            on_done,
+            data_bytes,
+            coredump_id,
+        )
 
-    def _finish(self, ending: CaptureEnding) -> None:
+    def _run_unless_removed(self, coredump_id: str, run: Callable[[], None]) -> None:
+        """In the disk writer's thread."""
+        if coredump_id not in self._removed:
+            run()
+
+    def _end(self, ending: CaptureEnding) -> None:
         record = self._store.get(ending.event.id)
         if record is None:
             return
@@ -166,27 +197,31 @@ class Captures:
         if record.decoded_bytes:
             # On disk together with the end of the capture: a kill that comes now leaves a dump that is to be decoded.
             record.decode.state = "queued"
-        finish = functools.partial(self._store.files.finish, record.id, msgspec.json.encode(record))
-        self._disk.submit(
-            finish,
-            functools.partial(self._on_finish_error, record.id),
-            functools.partial(self._queue_decode, record.id),
-        )
-        self.save_again()
+        self._finish(record)
         for old in self._store.over_limit(self._publisher.board):
             self.remove(old.id)
 
-    def _queue_decode(self, coredump_id: str) -> None:
+    def _finish(self, record: CoredumpRecord) -> None:
+        self._unfinished.add(record.id)
+        record_json = msgspec.json.encode(record)
+        finish = functools.partial(self._store.files.finish, record.id, record_json)
+        on_done = functools.partial(self._on_finished, record.id)
+        if not self._submit(record.id, finish, self._on_finish_error, len(record_json), on_done):
+            self._unsaved.add(record.id)
+
+    def _on_finished(self, coredump_id: str) -> None:
+        """All that there is of a dump is on disk."""
+        self._unfinished.discard(coredump_id)
         record = self._store.get(coredump_id)
         # The disk may be done only when the board is gone; the next start queues it.
-        is_wanted = record is not None and self._decodes.is_attached(record.board)
-        if record is not None and is_wanted and record.decode.state == "queued":
+        if record is not None and record.decoded_bytes and self._decodes.is_attached(record.board):
             self._decodes.queue(record)
 
     def _on_finish_error(self, coredump_id: str, error: OSError) -> None:
         self._on_record_error(coredump_id, error)
-        # The text may be there all the same.
-        self._queue_decode(coredump_id)
+        if coredump_id not in self._unsaved:
+            # The text may be there all the same.
+            self._on_finished(coredump_id)
 
     @staticmethod
     def _note_ended(record: CoredumpRecord, ended: CoredumpEnded) -> None:
@@ -196,39 +231,38 @@ class Captures:
         record.expected_bytes, record.checksum = ended.expected_bytes, ended.checksum
         record.last_seq = ended.last_seq
 
-    def _on_write_error(self, coredump_id: str, stored: _Stored, error: OSError) -> None:
-        record = self._store.get(coredump_id)
-        known = self._stored.get(coredump_id)
-        if known is not None and stored.raw_bytes < known.raw_bytes:
-            self._note_less(record, coredump_id, stored)
-        if record is None or known is not None:
+    def _on_part_error(self, at: Extent, coredump_id: str, error: OSError) -> None:
+        record, known = self._store.get(coredump_id), self._cut.get(coredump_id)
+        # A part may have had no place, and then one before it, that waited for the disk, is refused.
+        if record is None or (known is not None and known.raw_bytes <= at.raw_bytes):
             return
-        board = self._publisher.board
-        _log.error("core dump not written board=%s coredump=%s error=%s", board, coredump_id, error)
-        self._stored[coredump_id] = stored
-        record.note = f"the disk refused a part of it: {error.strerror}"
+        self._cut[coredump_id] = at
+        if known is None:
+            board = self._publisher.board
+            _log.error("core dump not written board=%s coredump=%s error=%s", board, coredump_id, error)
+            record.note = f"the disk refused a part of it: {error.strerror}"
+            self._newly_cut.append(coredump_id)
         if record.capture == "capturing":
             self._end_capture("disk_full")
             return
-        # The board was faster than the disk: all of it had arrived, and viewers were told so.
         record.capture, record.end_reason, record.checksum = "partial", "disk_full", "absent"
-        record.raw_bytes, record.raw_lines, record.decoded_bytes = (
-            stored.raw_bytes,
-            stored.raw_lines,
-            stored.decoded_bytes,
-        )
+        _note_extent(record, at)
+        if not at.decoded_bytes:
+            record.decode.state = "none"
         self.save(record)
-        what = f"core dump {coredump_id} is not whole on disk: {error.strerror}"
-        self._publisher.publish(Failure("capture", what, f"{stored.raw_bytes} bytes of its text are stored", None))
-
-    def _note_less(self, record: CoredumpRecord | None, coredump_id: str, stored: _Stored) -> None:
-        """A part had no room, and then one before it, that waited for the disk, was refused."""
-        self._stored[coredump_id] = stored
-        if record is not None and record.capture == "partial":
-            record.raw_bytes, record.raw_lines = stored.raw_bytes, stored.raw_lines
-            record.decoded_bytes = stored.decoded_bytes
-            self.save(record)
+        if known is None:
+            # The board was faster than the disk: all of it had arrived, and viewers were told so.
+            what = f"core dump {coredump_id} is not whole on disk: {error.strerror}"
+            self._publisher.publish(Failure("capture", what, f"{at.raw_bytes} bytes of its text are stored", None))
 
     def _on_record_error(self, coredump_id: str, error: OSError) -> None:
         _log.error("record not written board=%s coredump=%s error=%s", self._publisher.board, coredump_id, error)
-        self._unsaved.add(coredump_id)
+
+    def _on_remove_error(self, coredump_id: str, error: OSError) -> None:
+        self._removed.discard(coredump_id)
+        _log.error("core dump not removed board=%s coredump=%s error=%s", self._publisher.board, coredump_id, error)
+
+
+def _note_extent(record: CoredumpRecord, extent: Extent) -> None:
+    record.raw_bytes, record.raw_lines = extent.raw_bytes, extent.raw_lines
+    record.decoded_bytes = extent.decoded_bytes

@@ -1,35 +1,48 @@
-"""What is told of a board's disk: that it refuses, and that it takes again, with or without a loss."""
+"""What is told of a board's disk: that it refuses, that something was lost by that, and that it takes again."""
 
 import errno
+from typing import Final
 
-from esper_protocol.events import Failure, Gap, GapReason, Note
+from esper_protocol.events import Failure, FailureOver, Gap, GapReason
 from esperd.board.captures import Captures
 from esperd.board.publisher import Publisher
 from esperd.storage.disk_writer import RETRY_S, Lost
 from esperd.storage.journal import Journal
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
 
 class DiskReports:
-    """Publishes it; ``captures`` are saved anew once the disk takes something."""
+    """Publishes it; ``captures`` are saved anew once the disk takes everything again."""
 
     def __init__(self, publisher: Publisher, captures: Captures, journal: Journal) -> None:
         self._publisher = publisher
         self._captures = captures
         self._journal = journal
+        self._lost_events = False
 
     def on_failure(self, error: OSError) -> None:
-        """The journal can't be written; viewers are served from memory meanwhile."""
-        hint = "the journal waits in memory and is tried again"
+        """The journal, or a core dump, can't be written; viewers are served from memory meanwhile."""
+        self._publisher.summary.disk = f"{'full' if error.errno in _FULL else 'failing'}: {error.strerror}"
+        hint = "the journal and core dumps wait in memory, and are tried again"
         self._publisher.publish(
             Failure("disk", f"{error.strerror}: {error.filename or self._journal.directory}", hint, RETRY_S)
         )
 
-    def on_recovery(self, lost: Lost | None, failure: OSError) -> None:
-        """The journal is written again."""
-        self._captures.save_again()
-        if lost is None:
-            self._publisher.publish(Note("the disk takes the journal again; nothing was lost", "esperd"))
-            return
-        reason: GapReason = "disk_full" if failure.errno in (errno.ENOSPC, errno.EDQUOT) else "disk_stalled"
+    def on_loss(self, lost: Lost, failure: OSError) -> None:
+        """The journal is written again, and lacks something."""
+        self._lost_events = True
+        reason: GapReason = "disk_full" if failure.errno in _FULL else "disk_stalled"
         detail = f"the disk refused: {failure.strerror}"
         self._publisher.publish(Gap(reason, detail, lost.size_bytes, lost.first_seq, lost.last_seq))
+
+    def on_recovery(self) -> None:
+        """All that waits can be written."""
+        self._publisher.summary.disk = None
+        self._captures.save_again()
+        lost = [f"core dump {coredump_id} is not whole" for coredump_id in self._captures.take_cut()]
+        if self._lost_events:
+            lost.insert(0, "it has a gap")
+        self._lost_events = False
+        what = ", ".join(lost) or "nothing was lost"
+        self._publisher.publish(FailureOver("disk", f"the disk takes the journal again; {what}"))

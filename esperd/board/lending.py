@@ -26,10 +26,14 @@ class Loan:
 
 
 class Lending:
-    """At most one loan of one board's port. The task that owns the port closes it, and waits for its return."""
+    """At most one loan of one board's port. The task that owns the port closes it, and waits for its return.
+
+    ``was_lent`` until the port was opened again: what it was lent for may still have it open.
+    """
 
     def __init__(self, board: str) -> None:
         self.loan: Loan | None = None
+        self.was_lent = False
         self._board = board
         self._using = trio.CancelScope()
         self._tried = trio.Event()
@@ -39,8 +43,9 @@ class Lending:
         self._using = trio.CancelScope()
         return self._using
 
-    def note_tried(self) -> None:
+    def note_tried(self, *, is_open: bool) -> None:
         """The port was opened, or could not be."""
+        self.was_lent = self.was_lent and not is_open
         self._tried.set()
 
     def check_not_lent(self) -> None:
@@ -83,7 +88,7 @@ class Lending:
         loan = self.loan
         if loan is None or loan.client != client:
             return False
-        self.loan, self._tried = None, trio.Event()
+        self.loan, self.was_lent, self._tried = None, True, trio.Event()
         loan.returned.set()
         return True
 

@@ -23,7 +23,7 @@ from esperd.clock import rfc3339
 
 @dataclass(slots=True)
 class BoardSummary:
-    """The present; null where nothing was seen yet."""
+    """The present; null where nothing was seen yet. ``disk`` is set by who knows it, and is no event."""
 
     state: BoardState = "absent"
     state_detail: str | None = "not opened yet"
@@ -32,6 +32,7 @@ class BoardSummary:
     writer: str | None = None
     last_crash: CrashSummary | None = None
     telemetry: Telemetry | None = None
+    disk: str | None = None
 
     def fold(self, event: Event) -> None:
         """Takes one event, in order."""

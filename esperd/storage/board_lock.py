@@ -42,19 +42,26 @@ async def hold_board(state_dir: Path, board: str, access: Access) -> AsyncGenera
         BlockingIOError: another daemon runs it.
         OSError: the directory can't be written.
     """
-    directory = board_directory(state_dir, board)
-    make_directory(directory, access)
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(directory / "lock", flags, access.file_mode)
+    # In threads, because other boards are being read while one is added.
+    descriptor = await trio.to_thread.run_sync(_open_lock, board_directory(state_dir, board), access)
     try:
         await _lock(descriptor)
-        # For whoever wonders who it is; the lock itself is what counts, and a full disk keeps nobody from starting.
-        with suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+        await trio.to_thread.run_sync(_write_owner, descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(directory: Path, access: Access) -> int:
+    make_directory(directory, access)
+    return os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, access.file_mode)
+
+
+def _write_owner(descriptor: int) -> None:
+    """For whoever wonders who it is; the lock itself is what counts, and a full disk keeps nobody from starting."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
 
 
 async def _lock(descriptor: int) -> None:

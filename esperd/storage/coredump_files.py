@@ -2,14 +2,18 @@
 
 ``core.b64``: the accepted base64 text as it came; ``core.bin``: its decoding, Espressif's container with header and
 checksum; ``panic.txt``: the text from the panic to the dump, and lines inside the dump that were no part of it;
-``record.json``: a CoredumpRecord, replaced at once; ``report.json``, ``report.txt``: what it was decoded to. Beside the
+``record.json``: a CoredumpRecord, replaced at once; ``report.json``, ``report.txt``: what it was decoded to;
+``record.refused``, without content, while the disk refuses a record that is newer than the one here. Beside the
 folders, ``BOARD.last`` holds the highest number that was ever given to a dump of this board, so that an id is never
 given twice, whatever was removed.
 """
 
+import contextlib
+import errno
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +26,22 @@ RAW_NAME: Final = "core.b64"
 CORE_NAME: Final = "core.bin"
 CONTEXT_NAME: Final = "panic.txt"
 RECORD_NAME: Final = "record.json"
+REFUSED_NAME: Final = "record.refused"
 REPORT_NAME: Final = "report.json"
 REPORT_TEXT_NAME: Final = "report.txt"
 REMOVED_SUFFIX: Final = ".removed"
 
 _ID: Final = re.compile(r"(.+)-([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How far the files of a dump go."""
+
+    raw_bytes: int = 0
+    raw_lines: int = 0
+    decoded_bytes: int = 0
+    context_bytes: int = 0
 
 
 def split_id(coredump_id: str) -> tuple[str, int] | None:
@@ -46,7 +61,6 @@ class CoredumpFiles:
     def __init__(self, directory: Path, access: Access) -> None:
         self.directory = directory
         self._access = access
-        self._refused: set[str] = set()
 
     def folder(self, coredump_id: str) -> Path:
         """Where the files of a dump are. Never to be called with what a client says before it was found here."""
@@ -59,42 +73,42 @@ class CoredumpFiles:
         return [path for path in sorted(self.directory.iterdir()) if path.is_dir() and not path.is_symlink()]
 
     def create(self, coredump_id: str, record_json: bytes, context: bytes) -> None:
-        """Makes the folder of a new dump, with its record and the text before it."""
-        folder = self.folder(coredump_id)
-        try:
-            # The record first: a kill in the middle leaves a dump that the next start can close.
-            self.write_record(coredump_id, record_json)
-            self._append(folder / RAW_NAME, b"")
-            self._append(folder / CORE_NAME, b"")
-            self._append(folder / CONTEXT_NAME, context)
-            self.note_number(coredump_id)  # syncs the directory, too
-        except OSError:
-            self._refused.add(coredump_id)
-            raise
+        """Makes the folder of a new dump, with its record and the text before it. May be run again after an error."""
+        # The record first: a kill in the middle leaves a dump that the next start can close.
+        self.write_record(coredump_id, record_json)
+        for name, content in ((RAW_NAME, b""), (CORE_NAME, b""), (CONTEXT_NAME, context)):
+            self._write_at(self.folder(coredump_id) / name, 0, content)
+        self.note_number(coredump_id)  # syncs the directory, too
 
-    def append(self, coredump_id: str, text: bytes, decoded: bytes, rejected: bytes) -> None:
-        """Appends what arrived: all of it or nothing; and nothing more after an error, so that there is no hole."""
-        if coredump_id in self._refused:
-            return
+    def append(self, coredump_id: str, at: Extent, text: bytes, decoded: bytes, rejected: bytes) -> None:
+        """Appends what arrived behind *at*: all of it or nothing. May be run again after an error.
+
+        Raises:
+            OSError: the disk refuses; or a part before this one is missing (ENODATA), so that there is no hole.
+        """
         folder = self.folder(coredump_id)
-        sizes = [(path, path.stat().st_size) for path in (folder / RAW_NAME, folder / CORE_NAME)]
+        parts = (
+            (folder / RAW_NAME, at.raw_bytes, text),
+            (folder / CORE_NAME, at.decoded_bytes, decoded),
+            (folder / CONTEXT_NAME, at.context_bytes, rejected),
+        )
         try:
-            self._append(folder / RAW_NAME, text)
-            self._append(folder / CORE_NAME, decoded)
-            if rejected:
-                self._append(folder / CONTEXT_NAME, rejected)
+            for path, size, data in parts:
+                if data:
+                    self._write_at(path, size, data)
         except OSError:
-            self._refused.add(coredump_id)
-            for path, size in sizes:
-                os.truncate(path, size)
+            # The next try would do it, too, but it may be that there is none.
+            for path, size, _ in parts:
+                with contextlib.suppress(OSError):
+                    if path.stat().st_size > size:
+                        os.truncate(path, size)
             raise
 
     def finish(self, coredump_id: str, record_json: bytes) -> None:
-        """Makes a finished dump durable, record last."""
-        folder = self.folder(coredump_id)
+        """Makes a finished dump durable, record last. May be run again after an error."""
         try:
             for name in (RAW_NAME, CORE_NAME, CONTEXT_NAME):
-                with (folder / name).open("rb") as file:
+                with contextlib.suppress(FileNotFoundError), (self.folder(coredump_id) / name).open("rb") as file:
                     os.fsync(file.fileno())
         finally:
             # What the disk refused can't be synced; the record tells of it, and is written all the same.
@@ -133,10 +147,17 @@ class CoredumpFiles:
         return record if is_own else None
 
     def write_record(self, coredump_id: str, record_json: bytes) -> None:
-        """Replaces the record."""
+        """Replaces the record. Where the disk refuses it, the next start finds out."""
         folder = self.folder(coredump_id)
         make_directory(folder, self._access)
-        replace_file(folder / RECORD_NAME, record_json, self._access.file_mode)
+        try:
+            replace_file(folder / RECORD_NAME, record_json, self._access.file_mode)
+        except OSError:
+            # Also on a full disk there is room for a name.
+            with contextlib.suppress(OSError):
+                (folder / REFUSED_NAME).touch()
+            raise
+        (folder / REFUSED_NAME).unlink(missing_ok=True)
 
     def highest_number(self, board: str) -> int:
         """The highest number that was ever given to a dump of *board*, 0 before the first."""
@@ -161,10 +182,15 @@ class CoredumpFiles:
     def _number_path(self, board: str) -> Path:
         return self.directory / f"{board}.last"
 
-    def _append(self, path: Path, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    def _write_at(self, path: Path, size: int, data: bytes) -> None:
+        """Makes *data* what follows the first *size* bytes."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, self._access.file_mode)
         try:
+            if os.fstat(descriptor).st_size < size:
+                raise OSError(errno.ENODATA, "a part before it is missing", str(path))
+            os.ftruncate(descriptor, size)
+            os.lseek(descriptor, size, os.SEEK_SET)
             write_all(descriptor, data)
         finally:
             os.close(descriptor)

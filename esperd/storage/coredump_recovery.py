@@ -12,7 +12,7 @@ import msgspec
 from esper_protocol.records import CoredumpRecord
 from esperd.clock import rfc3339
 from esperd.core.container import ContainerVerifier
-from esperd.storage.coredump_files import CORE_NAME, RAW_NAME, RECORD_NAME, CoredumpFiles, split_id
+from esperd.storage.coredump_files import CORE_NAME, RAW_NAME, RECORD_NAME, REFUSED_NAME, CoredumpFiles, split_id
 from esperd.storage.files import TEMPORARY_SUFFIX
 
 _log: Final = logging.getLogger(__name__)
@@ -48,10 +48,11 @@ def load_record(files: CoredumpFiles, folder: Path) -> CoredumpRecord:
     )
 
 
-def close_cut_capture(record: CoredumpRecord, folder: Path, ended_at: str) -> bytes:
+def close_cut_capture(record: CoredumpRecord, folder: Path, ended_at: str, *, was_killed: bool) -> bytes:
     """Ends the record of a capture that was cut, by what is on disk; returns the decoding.
 
-    The decoding is made again, because a kill may have come between two files.
+    The decoding is made again, because a kill may have come between two files. A run that was not killed, or whose disk
+    refused the record, had ended the capture in order.
 
     Raises:
         OSError: the text can't be read; the record is ended all the same.
@@ -67,8 +68,12 @@ def close_cut_capture(record: CoredumpRecord, folder: Path, ended_at: str) -> by
         with contextlib.suppress(binascii.Error):
             core.append(binascii.a2b_base64(usable, strict_mode=True))
             verifier.receive(core[-1])
+    why: str | None = "esperd was killed while it arrived" if was_killed else None
+    if (folder / REFUSED_NAME).exists():
+        record.end_reason, why = "disk_full", "the disk still refused a part of it when esperd ended"
     if verifier.is_complete:
-        record.capture, record.end_reason = "captured", "complete"
+        record.capture, record.end_reason, why = "captured", "complete", None
+    record.note = "; ".join(filter(None, (record.note, why))) or None
     record.checksum = verifier.verdict()
     record.raw_bytes, record.raw_lines = len(text), len(lines)
     record.decoded_bytes = verifier.received_bytes
@@ -78,7 +83,9 @@ def close_cut_capture(record: CoredumpRecord, folder: Path, ended_at: str) -> by
     return b"".join(core)
 
 
-def repair(files: CoredumpFiles, folder: Path, recovery: StoreRecovery, ended_at: str) -> CoredumpRecord:
+def repair(
+    files: CoredumpFiles, folder: Path, recovery: StoreRecovery, ended_at: str, *, was_killed: bool
+) -> CoredumpRecord:
     """The record of a dump of our own, brought in order; in memory only, where a full disk lets us do no more.
 
     Raises:
@@ -93,7 +100,7 @@ def repair(files: CoredumpFiles, folder: Path, recovery: StoreRecovery, ended_at
             recovery.decodes_queued.append(record.id)
         if was_capturing:
             recovery.captures_closed.append(record.id)
-            files.replace_core(record.id, close_cut_capture(record, folder, ended_at))
+            files.replace_core(record.id, close_cut_capture(record, folder, ended_at, was_killed=was_killed))
         if was_capturing or was_decoding:
             _keep_damaged_record(files, folder)
             files.write_record(record.id, msgspec.json.encode(record))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esper_protocol.records import CoredumpRecord
-from esperd.storage.coredump_files import RAW_NAME, RECORD_NAME, REMOVED_SUFFIX, CoredumpFiles, split_id
+from esperd.storage.coredump_files import RAW_NAME, RECORD_NAME, REFUSED_NAME, REMOVED_SUFFIX, CoredumpFiles, split_id
 from esperd.storage.coredump_recovery import StoreRecovery, repair
 from esperd.storage.files import Access, make_directory
 
@@ -43,8 +43,15 @@ class CoredumpStore:
             self.take(records)
         return {board: repaired for board, (_, repaired) in found.items()}
 
-    def read(self, board: str, ended_at: str) -> tuple[list[CoredumpRecord], StoreRecovery]:
+    def read(
+        self, board: str, ended_at: str, *, was_killed: bool = False
+    ) -> tuple[list[CoredumpRecord], StoreRecovery]:
         """Reads the records of a board, and repairs what a run left unfinished. Memory stays as it is: see ``take``.
+
+        Args:
+            board: Whose.
+            ended_at: When that run ended, as far as is known (RFC 3339).
+            was_killed: Whether it was killed.
 
         Raises:
             OSError: the directory can't be read or made.
@@ -60,7 +67,7 @@ class CoredumpStore:
                 self.files.note_number(f"{known[0]}-{known[1]}")
                 shutil.rmtree(folder, ignore_errors=True)
             else:
-                records.append(repair(self.files, folder, repaired, ended_at))
+                records.append(repair(self.files, folder, repaired, ended_at, was_killed=was_killed))
         return records, repaired
 
     def take(self, records: list[CoredumpRecord]) -> None:
@@ -130,7 +137,7 @@ def age(record: CoredumpRecord) -> tuple[str, int, str]:
 
 
 def _has_content(folder: Path) -> bool:
-    return (folder / RECORD_NAME).exists() or (folder / RAW_NAME).exists()
+    return any((folder / name).exists() for name in (RECORD_NAME, RAW_NAME, REFUSED_NAME))
 
 
 def _size(record: CoredumpRecord) -> int:

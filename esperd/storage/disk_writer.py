@@ -1,9 +1,9 @@
 """The one task of a board that writes to its disk, in batches, in a worker thread.
 
 Whoever has something to keep leaves it here and goes on at once: reading the port never waits for a disk. What was left
-is written within FLUSH_S, and synced within a second, or at once after ``hurry``. When the disk refuses, events wait in
-memory up to a limit and are tried again; what is over the limit is dropped, counted and reported. A disk may also not
-answer at all: then file operations wait up to the same limit, and what is over it is refused.
+is written within FLUSH_S, and synced within a second, or at once after ``hurry``. When the disk refuses, or does not
+answer, events and file operations wait in memory, each up to a limit, and are tried again; an event over the limit is
+dropped, counted and reported, an operation is refused.
 """
 
 import errno
@@ -12,10 +12,11 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
+from esperd.storage.file_operations import FileOperation, FileOperations
 from esperd.storage.journal import Journal
 from esperd.storage.tail import Entry
 
@@ -27,8 +28,6 @@ SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
 # A batch fits into the smallest allowed segment, and keeps the thread busy for milliseconds at most.
 BATCH_BYTES: Final = 512 * 1024
-# What a file operation holds beside the data that it names: a record as JSON, at most.
-_OPERATION_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +39,27 @@ class Lost:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _FileOperation:
-    run: Callable[[], None]
-    on_error: Callable[[OSError], None]
-    on_done: Callable[[], None] | None
-    size_bytes: int
+class DiskWatcher(Protocol):
+    """Who is told, once each, how the disk does."""
 
+    def on_failure(self, error: OSError) -> None:
+        """The disk begins to refuse something."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """Of one batch: an error may also come after its events were appended, from the sync."""
+    def on_loss(self, lost: Lost, failure: OSError) -> None:
+        """The journal is written again, and lacks something."""
+        ...
 
-    is_appended: bool
-    error: OSError | None
-    done: list[_FileOperation]
-    failed: list[tuple[_FileOperation, OSError]]
-
-
-def _ignore_failure(error: OSError) -> None:
-    """Nobody watches yet."""
-
-
-def _ignore_recovery(lost: Lost | None, failure: OSError) -> None:
-    """Nobody watches yet."""
+    def on_recovery(self) -> None:
+        """The disk takes everything again."""
+        ...
 
 
 class DiskWriter:
     """Owns the writing side of a board's journal and core dump files.
 
-    ``progress`` is set when the batch that is written next is over, whether the disk took it or not (``failure``);
-    then another event takes its place.
+    ``progress`` is set when the batch that is written next is over, whether the disk took it or not; then another event
+    takes its place. ``failure`` is why the journal is not written.
 
     Args:
         journal: Open; this task closes it.
@@ -80,29 +69,27 @@ class DiskWriter:
     def __init__(self, journal: Journal, max_pending_bytes: int) -> None:
         self._journal = journal
         self._max_pending_bytes = max_pending_bytes
-        self._on_failure: Callable[[OSError], None] = _ignore_failure
-        self._on_recovery: Callable[[Lost | None, OSError], None] = _ignore_recovery
+        self._watcher: DiskWatcher | None = None
         self._pending: deque[Entry] = deque()
         self._pending_bytes = 0
         self._in_flight: list[Entry] = []
-        self._operations: deque[_FileOperation] = deque()
-        self._operation_bytes = 0
-        self._refused: deque[_FileOperation] = deque()
-        self._refusal = trio.Event()
-        self._was_full = False
+        self._operations = FileOperations(journal.directory, max_pending_bytes, RETRY_S)
         self._wakeup = trio.Event()
         # Set when nothing is gained by waiting for more to write.
         self._enough = trio.Event()
         self._needs_sync = False
         self._close_asked = trio.Event()
         self._last_sync = -math.inf
+        self._had_last_try = False
         self._lost: Lost | None = None
+        # Of the journal or of file operations, as it was told.
+        self._trouble: OSError | None = None
         self.progress = trio.Event()
         self.failure: OSError | None = None
 
-    def watch(self, on_failure: Callable[[OSError], None], on_recovery: Callable[[Lost | None, OSError], None]) -> None:
-        """Names who is told, once each, when the disk begins to refuse and when it takes again, with what was lost."""
-        self._on_failure, self._on_recovery = on_failure, on_recovery
+    def watch(self, watcher: DiskWatcher) -> None:
+        """Names who is told."""
+        self._watcher = watcher
 
     def append(self, entry: Entry) -> None:
         """Leaves an event for the journal."""
@@ -119,28 +106,21 @@ class DiskWriter:
         on_error: Callable[[OSError], None],
         on_done: Callable[[], None] | None = None,
         data_bytes: int = 0,
+        coredump_id: str | None = None,
     ) -> bool:
-        """Leaves a file operation; operations run in order. Then *on_error* or *on_done* is called on the loop.
+        """Leaves a file operation. Then *on_error* or *on_done* is called on the loop.
 
-        False when too much waits already: then it will not be run, and *on_error* is called (``EBUSY``), but not from
-        here either.
+        False when too much waits already: then it will not be run, and *on_error* is called, but not from here either.
 
         Args:
-            run: Called in the thread.
+            run: Called in the thread; again, if it belongs to a dump and the disk refused.
             on_error: Told why it was not done.
             on_done: Told that it was.
             data_bytes: What the operation holds in memory.
+            coredump_id: The dump whose operations run in order and wait for a disk that refuses.
         """
-        operation = _FileOperation(run, on_error, on_done, _OPERATION_BYTES + data_bytes)
-        if self._operation_bytes + operation.size_bytes > self._max_pending_bytes:
-            self._refused.append(operation)
-            self._refusal.set()
-            self._was_full = True
-            return False
-        self._operation_bytes += operation.size_bytes
-        self._operations.append(operation)
         self._wakeup.set()
-        return True
+        return self._operations.submit(FileOperation(run, on_error, on_done, coredump_id, data_bytes))
 
     def hurry(self) -> None:
         """Asks that what was left be written and synced without delay: something happened that must not be lost."""
@@ -169,27 +149,18 @@ class DiskWriter:
         """
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._refuse)
+                nursery.start_soon(self._operations.refuse)
                 while not self._is_over:
                     try:
                         await self._wait()
+                        is_last_try = self._closing
                         await self._write_batch()
+                        self._had_last_try = is_last_try
                     except Exception as error:  # noqa: BLE001 - supervises a board's disk: the next batch may do better
                         self._note_unexpected(error)
                 nursery.cancel_scope.cancel()
+            await self._operations.give_up()
             await trio.to_thread.run_sync(self._close_journal)
-
-    async def _refuse(self) -> None:
-        """Tells what became of the operations that were one too many, while the thread may hang for ever."""
-        while True:
-            await self._refusal.wait()
-            self._refusal = trio.Event()
-            while self._refused:
-                operation = self._refused.popleft()
-                try:
-                    operation.on_error(OSError(errno.EBUSY, "the disk does not answer"))
-                except Exception as error:  # noqa: BLE001 - supervises, as above
-                    _log.error("refusal failed journal=%s", self._journal.directory, exc_info=error)
 
     @property
     def _closing(self) -> bool:
@@ -197,8 +168,11 @@ class DiskWriter:
 
     @property
     def _is_over(self) -> bool:
-        # A disk that refuses is not waited for when the daemon stops.
-        return self._closing and (self.failure is not None or not (self._pending or self._operations))
+        if not self._closing:
+            return False
+        # A disk that refuses is asked once more when the daemon stops, and not waited for.
+        is_refused = self.failure is not None or self._operations.refusal is not None
+        return (is_refused and self._had_last_try) or not (self._pending or self._operations)
 
     async def _wait(self) -> None:
         """Waits for work, and a moment for more of it; for the sync that is due; or to try again."""
@@ -207,7 +181,8 @@ class DiskWriter:
             with trio.move_on_after(RETRY_S):
                 await self._close_asked.wait()
         else:
-            with trio.move_on_at(self._last_sync + SYNC_S if self._journal.is_dirty else math.inf):
+            sync_at = self._last_sync + SYNC_S if self._journal.is_dirty else math.inf
+            with trio.move_on_at(min(sync_at, self._operations.retry_at)):
                 await self._wakeup.wait()
                 with trio.move_on_after(FLUSH_S):
                     await self._enough.wait()
@@ -220,31 +195,19 @@ class DiskWriter:
         needs_sync = self._needs_sync or self._closing or now >= self._last_sync + SYNC_S
         self._needs_sync = False
         self._in_flight = self._take_batch()
-        operations, self._operations = self._operations, deque[_FileOperation]()
-        try:
-            outcome = await trio.to_thread.run_sync(self._work, self._in_flight, operations, needs_sync)
-        finally:
-            # Until now their data was held.
-            self._operation_bytes -= sum(operation.size_bytes for operation in operations)
-        if not outcome.is_appended:
+        is_appended, error = await trio.to_thread.run_sync(self._work, self._in_flight, needs_sync)
+        if not is_appended:
             self._give_back()
         self._in_flight = []
-        if needs_sync and outcome.error is None:
+        if needs_sync and error is None:
             self._last_sync = now
-        for operation, error in outcome.failed:
-            operation.on_error(error)
-        for operation in outcome.done:
-            if operation.on_done is not None:
-                operation.on_done()
-        if outcome.error is None:
-            self._note_success()
-        else:
-            self._note_failure(outcome.error)
+        await self._operations.work(is_last=self._closing)
+        self._note_outcome(error)
         self._end_batch()
 
-    def _work(self, batch: list[Entry], operations: deque[_FileOperation], needs_sync: bool) -> _Outcome:
-        """In the thread: appends, syncs, does the file operations. Touches nothing of the loop's but the journal."""
-        is_appended, journal_error = False, None
+    def _work(self, batch: list[Entry], needs_sync: bool) -> tuple[bool, OSError | None]:
+        """In the thread: appends and syncs; an error may also come after the events were appended, from the sync."""
+        is_appended = False
         try:
             if batch:
                 self._journal.append([entry.frame for entry in batch], batch[0].first_seq, batch[0].at)
@@ -252,22 +215,11 @@ class DiskWriter:
             if needs_sync:
                 self._journal.sync()
         except OSError as error:
-            journal_error = error
-        done: list[_FileOperation] = []
-        failed: list[tuple[_FileOperation, OSError]] = []
-        for operation in operations:
-            try:
-                operation.run()
-                done.append(operation)
-            except OSError as error:
-                failed.append((operation, error))
-            except Exception as error:  # noqa: BLE001 - an error of ours costs this operation, and not the batch
-                _log.exception("file operation failed journal=%s", self._journal.directory)
-                failed.append((operation, OSError(errno.EIO, f"esperd failed: {error}")))
-        return _Outcome(is_appended, journal_error, done, failed)
+            return is_appended, error
+        return is_appended, None
 
     def _end_batch(self) -> None:
-        if self._pending or self._operations:
+        if self._pending or self._operations.is_due:
             self._wakeup.set()
         if self._pending_bytes >= BATCH_BYTES:
             self._enough.set()
@@ -308,21 +260,29 @@ class DiskWriter:
 
     # How it went --------------------------------------------------------------------------------------
 
-    def _note_failure(self, error: OSError) -> None:
-        is_new = self.failure is None
+    def _note_outcome(self, error: OSError | None) -> None:
         self.failure = error
-        if is_new:
-            directory = self._journal.directory
-            _log.error("disk refuses journal=%s error=%s pending_bytes=%d", directory, error, self._pending_bytes)
-            self._on_failure(error)
-
-    def _note_success(self) -> None:
-        failure, self.failure = self.failure, None
-        lost, self._lost = self._lost, None
-        was_full, self._was_full = self._was_full, False
-        if failure is not None or lost is not None or was_full:
-            _log.warning("disk takes again journal=%s lost=%s", self._journal.directory, lost)
-            self._on_recovery(lost, failure or OSError(errno.EBUSY, "the disk was too slow"))
+        before, trouble = self._trouble, error or self._operations.refusal
+        directory, watcher = self._journal.directory, self._watcher
+        lost = None
+        if error is None:
+            lost, self._lost = self._lost, None
+        if lost is not None:
+            _log.warning("journal goes on with a gap journal=%s lost=%s", directory, lost)
+            if watcher is not None:
+                watcher.on_loss(lost, before or OSError(errno.EBUSY, "the disk was too slow"))
+        self._trouble = self._operations.trouble = trouble
+        if trouble is not None:
+            if before is None:
+                _log.error("disk refuses journal=%s error=%s pending_bytes=%d", directory, trouble, self._pending_bytes)
+                if watcher is not None:
+                    watcher.on_failure(trouble)
+            return
+        was_over_limit, self._operations.was_over_limit = self._operations.was_over_limit, False
+        if before is not None or lost is not None or was_over_limit:
+            _log.warning("disk takes again journal=%s", directory)
+            if watcher is not None:
+                watcher.on_recovery()
 
     def _note_unexpected(self, error: Exception) -> None:
         """An error of ours costs the batch that it came from, and nothing else."""
@@ -332,7 +292,7 @@ class DiskWriter:
         self._in_flight = []
         if not self._closing:
             # So that the next try comes after a pause, and its success tells what was lost.
-            self.failure = OSError(errno.EIO, f"esperd failed: {type(error).__name__}: {error}")
+            self.failure = self._trouble = OSError(errno.EIO, f"esperd failed: {type(error).__name__}: {error}")
         self._end_batch()
 
     def _close_journal(self) -> None:

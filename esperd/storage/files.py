@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from esperd.private_paths import check_safe
+
 TEMPORARY_SUFFIX = ".part"
 
 
@@ -37,11 +39,22 @@ class Access:
 
 
 def make_directory(path: Path, access: Access) -> None:
-    """Makes a directory and its parents; *access* holds for those that are new, whatever the umask."""
+    """Makes a directory and its parents; *access* holds for those that are new, whatever the umask.
+
+    Raises:
+        OSError: it can't be made; or it is there, or its parents are, and others than we have a hand in it.
+    """
+    _make_missing(path, access)
+    check_safe(path)
+
+
+def _make_missing(path: Path, access: Access) -> None:
     if path.is_dir():
         return
-    make_directory(path.parent, access)
-    path.mkdir(exist_ok=True)
+    _make_missing(path.parent, access)
+    path.mkdir(0o700, exist_ok=True)
+    # Somebody may have been quicker where everybody may write, such as /tmp.
+    check_safe(path)
     if access.group is not None:
         os.chown(path, -1, access.group)
     path.chmod(access.directory_mode)

@@ -151,9 +151,9 @@ class Journal:
         """
         size = sum(map(len, frames))
         if not self._make_room(size):
-            raise OSError(
-                errno.ENOSPC, f"less than {self.limits.free_disk_percent:g} % of the disk is free", str(self.directory)
-            )
+            percent = self.limits.free_disk_percent
+            why = f"less than {percent:g} % of the disk is free" if percent else os.strerror(errno.ENOSPC)
+            raise OSError(errno.ENOSPC, why, str(self.directory))
         if not self.segments or self.segments[-1].size_bytes + size > self.limits.segment_bytes:
             self._start_segment(first_seq, first_at)
         self._cut_torn_end()

@@ -105,5 +105,5 @@ def _as_it_is(files: CoredumpFiles, folder: Path) -> CoredumpRecord:
     record = load_record(files, folder)
     if record.capture == "capturing":
         with suppress(OSError):
-            close_cut_capture(record, folder, rfc3339(folder.stat().st_mtime_ns))
+            close_cut_capture(record, folder, rfc3339(folder.stat().st_mtime_ns), was_killed=False)
     return record

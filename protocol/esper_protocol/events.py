@@ -358,14 +358,21 @@ class Recovered(msgspec.Struct, frozen=True, array_like=True, tag="recovered"):
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag="failure"):
     """Something of the daemon's own failed.
 
-    ``part`` is ``disk``, ``viewer``, ``board``, ``capture``, ``port``, ``hook`` (a command of ``on_crash``) or
-    ``configuration`` (it was read again).
+    ``part`` is ``disk``, ``viewer``, ``board``, ``capture``, ``port``, ``hook`` (a command of ``on_crash``),
+    ``configuration`` (it was read again) or ``elf`` (a path of ELF files).
     """
 
     part: str
     error: str
     context: str
     retry_s: float | None
+
+
+class FailureOver(msgspec.Struct, frozen=True, array_like=True, tag="failure_over"):
+    """A failure of the same ``part`` that was tried again is over; ``text`` says for people what it cost."""
+
+    part: str
+    text: str
 
 
 class Telemetry(msgspec.Struct, frozen=True, array_like=True, tag="telemetry"):
@@ -415,6 +422,7 @@ Body: TypeAlias = (
     | DaemonStopping
     | Recovered
     | Failure
+    | FailureOver
     | Telemetry
 )
 

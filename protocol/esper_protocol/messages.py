@@ -2,6 +2,9 @@
 
 A request is ``["request", id, body]``; the answer is ``["response", id, result]`` or ``["error", id, code,
 message, hint]`` with the same id. Bodies and results are arrays that begin with their kind.
+
+One long file for the same reason as the events: it is one vocabulary, all that a client can ask and be told, in the
+order of SPEC.md.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -93,10 +96,14 @@ class ReleaseWriter(msgspec.Struct, frozen=True, array_like=True, tag="release_w
 
 
 class Send(msgspec.Struct, frozen=True, array_like=True, tag="send"):
-    """Writes bytes to the board. Answer: Done once the port took them."""
+    """Writes bytes to the board. Answer: Done once the port took them.
+
+    ``steal``: also while another user holds the write lease, who keeps it. The same in Reset and Break.
+    """
 
     board: str
     data: bytes
+    steal: bool = False
 
 
 class Reset(msgspec.Struct, frozen=True, array_like=True, tag="reset"):
@@ -104,6 +111,7 @@ class Reset(msgspec.Struct, frozen=True, array_like=True, tag="reset"):
 
     board: str
     bootloader: bool = False
+    steal: bool = False
 
 
 class Break(msgspec.Struct, frozen=True, array_like=True, tag="break"):
@@ -111,6 +119,7 @@ class Break(msgspec.Struct, frozen=True, array_like=True, tag="break"):
 
     board: str
     duration_s: float = 0.25
+    steal: bool = False
 
 
 class LendPort(msgspec.Struct, frozen=True, array_like=True, tag="lend_port"):
@@ -391,10 +400,14 @@ class ErrorResponse(msgspec.Struct, frozen=True, array_like=True, tag="error"):
 
 
 class HistoryEnd(msgspec.Struct, frozen=True, array_like=True, tag="history_end"):
-    """A subscription without ``follow`` has sent all there was before the position ``next_seq``."""
+    """A subscription has sent all there was before the position ``next_seq``, and is over.
+
+    ``reason`` says why, if it was one that follows: its daemon serves the board no longer.
+    """
 
     board: str
     next_seq: int
+    reason: str | None = None
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):

@@ -87,7 +87,8 @@ class BoardRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One board as ``boards`` and ``status`` show it.
 
     ``next_seq`` is the position the next event will get; ``first_seq`` the oldest that is kept.
-    ``capture`` is the id of the core dump that is arriving. ``telemetry`` is the latest minute's.
+    ``capture`` is the id of the core dump that is arriving. ``telemetry`` is the latest minute's. ``disk`` is what is
+    wrong with the disk, in words.
     """
 
     board: str
@@ -111,6 +112,7 @@ class BoardRecord(msgspec.Struct, frozen=True, kw_only=True):
     journal_bytes: int
     journal_path: str
     telemetry: Telemetry | None
+    disk: str | None = None
 
 
 class DaemonRecord(msgspec.Struct, frozen=True, kw_only=True):

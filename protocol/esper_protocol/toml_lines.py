@@ -1,11 +1,13 @@
 """Where the keys of a TOML file stand: the line of each, which ``tomllib`` does not tell.
 
+Not part of the protocol; it is here because the daemon and the client have settings files both, and share nothing else.
+
 The parser itself is asked: a statement (a header or a key with its value) always ends at the end of a line, is a
 document of its own, and no beginning of it is one. So lines are collected until they parse.
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     lines: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
-    for line, statement in _statements(text):
+    for line, statement in statements(text):
         source = tomllib.loads(statement)
         if statement.lstrip().startswith("["):
             table = _opened(source, counts)
@@ -37,8 +39,19 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     return lines
 
 
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each with the number of its first line; comments and empty lines come as statements, too."""
+def line_of(lines: Mapping[KeyPath, int], key: KeyPath) -> int | None:
+    """The line of a key, or else of the innermost table around it that is written."""
+    around = (lines.get(key[:length]) for length in range(len(key), 0, -1))
+    return next((line for line in around if line is not None), None)
+
+
+def statements(text: str, *, unfinished: bool = False) -> Iterator[tuple[int, str]]:
+    """Each with the number of its first line; comments and empty lines come as statements, too.
+
+    Args:
+        text: The document.
+        unfinished: Whether what does not parse comes last, with all that is behind it.
+    """
     pending, first = "", 1
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
         pending += line + "\n"
@@ -48,6 +61,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
             continue
         yield first, pending
         pending, first = "", number + 1
+    if unfinished and pending:
+        yield first, pending
 
 
 def _opened(header: dict[str, _Value], counts: dict[KeyPath, int]) -> KeyPath:
