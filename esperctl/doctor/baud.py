@@ -9,10 +9,12 @@ rates gives, in changes for each byte (of 7): 0 to 0.6 at an eighth of the rate 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from esper_protocol.records import BoardRecord
+from esperctl.doctor.daemon_process import change_baud, find_daemon
 from esperctl.doctor.findings import Finding, fine
 from esperctl.doctor.machine import Machine
 from esperctl.doctor.survey import Sample, Survey
@@ -35,16 +37,23 @@ _NO_BAUD: Final = ("socket:", "rfc2217:", "sim:", "replay:")
 
 def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
     """One finding for each board that said enough."""
-    del machine
     for answer in survey.answers:
+        daemon = find_daemon(machine, answer.daemon.pid)
         for board in answer.boards:
-            found = judge(board, answer.samples.get(board.board, Sample()))
+            change = partial(change_baud, machine, daemon, board.board, is_only=len(answer.boards) == 1)
+            found = judge(board, answer.samples.get(board.board, Sample()), change)
             if found is not None:
                 yield found
 
 
-def judge(board: BoardRecord, sample: Sample) -> Finding | None:
-    """What the end of a board's journal says of its baud rate; None where it says too little."""
+def judge(board: BoardRecord, sample: Sample, change: Callable[[list[int]], str]) -> Finding | None:
+    """What the end of a board's journal says of its baud rate; None where it says too little.
+
+    Args:
+        board: The board.
+        sample: The end of its journal.
+        change: The command that gives it the first of some rates.
+    """
     data = sample.data
     if len(data) < _FEWEST_BYTES or board.port.startswith(_NO_BAUD):
         return None
@@ -71,7 +80,7 @@ def judge(board: BoardRecord, sample: Sample) -> Finding | None:
         subject=board.board,
         what=f"{garbage:.0%} of what it said last is not text: {board.baud} baud is probably wrong ({why});"
         f" try {', '.join(map(str, likely))}{rom}",
-        mend=f"esperd {board.board}={board.port} --baud {likely[0]}",
+        mend=change(likely),
     )
 
 

@@ -23,30 +23,32 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
     """One finding for the clock, one for each journal that it left marks in."""
     now = rfc3339(machine.now_ns)
     is_kept = machine.clock_is_synchronised()
+    # Elsewhere the clock is kept from outside, as that of a container is.
+    mend = _SET_CLOCK if machine.exists("/run/systemd/system") else None
     if machine.now_ns < _EARLIEST.timestamp() * _NS_IN_S:
         yield Finding(
             code="clock_not_set",
             severity="serious",
             subject="clock",
             what=f"it says {now}, which is before this program was written: the times in the journals are wrong",
-            mend=_SET_CLOCK,
+            mend=mend,
         )
     elif is_kept is False:
         yield Finding(
             code="clock_not_synchronised",
             severity="note",
             subject="clock",
-            what="nobody keeps it right, as far as the kernel knows: times of several machines may not agree",
-            mend=_SET_CLOCK,
+            what="it is not synchronised, as far as the kernel knows: times of several machines may not agree",
+            mend=mend,
         )
     else:
         yield fine("clock", "clock", f"{now}{', and synchronised' if is_kept else ''}")
     for answer in survey.answers:
         for board, sample in answer.samples.items():
-            yield from _journal(machine, board, sample.times)
+            yield from _journal(machine, board, sample.times, mend)
 
 
-def _journal(machine: Machine, board: str, times: tuple[int, ...]) -> Iterator[Finding]:
+def _journal(machine: Machine, board: str, times: tuple[int, ...], mend: str | None) -> Iterator[Finding]:
     if any(later < earlier - _BACKWARDS_NS for earlier, later in pairwise(times)):
         yield Finding(
             code="time_ran_backwards",
@@ -61,5 +63,5 @@ def _journal(machine: Machine, board: str, times: tuple[int, ...]) -> Iterator[F
             severity="warning",
             subject=board,
             what=f"its journal has events of {rfc3339(max(times))}, which is yet to come",
-            mend=_SET_CLOCK,
+            mend=mend,
         )

@@ -1,69 +1,65 @@
-"""The configuration file: whether it can be read, is TOML, and says what the daemon understands."""
+"""The configuration files: whether they can be read, are TOML, and say what the daemon understands."""
 
-import tomllib
+import shlex
 from collections.abc import Iterator
-from typing import Final
 
-from esperctl.doctor.findings import Finding, fine
+from esperctl.doctor.daemon_process import SYSTEM_FILE, configuration_places, edit_command, find_daemon
+from esperctl.doctor.findings import Finding, Severity, fine
 from esperctl.doctor.machine import Machine
 from esperctl.doctor.survey import Survey
-
-_SYSTEM_FILE: Final = "/etc/esperd/esperd.toml"
-
-
-def configuration_files(machine: Machine) -> list[str]:
-    """Those that exist, in the order in which a daemon takes the first: the user's, then the machine's."""
-    home = machine.environment.get("HOME", "")
-    folder = machine.environment.get("XDG_CONFIG_HOME") or f"{home}/.config"
-    return [file for file in (f"{folder}/esperd/esperd.toml", _SYSTEM_FILE) if machine.exists(file)]
+from esperctl.local_configuration import Problem
 
 
 def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
-    """One finding for each file."""
-    del survey
-    files = configuration_files(machine)
+    """One finding for each thing that is wrong with a file, or for a file that is right."""
+    places = configuration_places(machine.environment)
+    running = [find_daemon(machine, answer.daemon.pid).file for answer in survey.answers]
+    files = list(filter(machine.exists, dict.fromkeys([*places, *running])))
     for file in files:
-        yield _file(machine, file)
+        yield from _file(machine, file)
     if not files:
-        yield fine("no_config", _SYSTEM_FILE, "there is no configuration file, so the defaults hold")
+        yield fine(
+            "no_config",
+            "configuration",
+            f"there is no file, so the defaults hold; it would be {' or '.join(places)}",
+        )
 
 
-def _file(machine: Machine, file: str) -> Finding:
+def _file(machine: Machine, file: str) -> Iterator[Finding]:
     try:
-        text = machine.path(file).read_text("utf-8")
-        tomllib.loads(text)
+        machine.path(file).read_bytes()
     except PermissionError:
-        return Finding(
+        yield Finding(
             code="config_unreadable",
-            severity="note" if file == _SYSTEM_FILE else "serious",
+            severity="note" if file == SYSTEM_FILE else "serious",
             subject=file,
             what="you may not read it, so a daemon that you start yourself does not start",
-            mend=f"sudo chmod a+r {file}",
+            mend=f"sudo chmod a+r {shlex.quote(file)}",
         )
+        return
     except OSError as error:
-        return Finding(
+        yield Finding(
             code="config_unreadable",
             severity="serious",
             subject=file,
             what=f"it can't be read: {error.strerror}",
-            mend=f"ls -l {file}",
+            mend=f"ls -ld {shlex.quote(file)}",
         )
-    except ValueError as error:  # tomllib's and UTF-8's
-        return Finding(
-            code="config_invalid",
-            severity="serious",
-            subject=file,
-            what=f"it is not TOML, so esperd does not start: {error}",
-            mend=f"${{EDITOR:-nano}} {file}",
-        )
-    problems = machine.configuration_problems(machine.path(file))
-    if not problems:
-        return fine("config", file, "the daemon understands it")
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return
+    found = machine.configuration(file)
+    yield from (_problem(machine, file, problem, "serious") for problem in found.problems)
+    # Of the user that is missing nobody need hear in each file's name: a service that is installed has one.
+    yield from (_problem(machine, file, problem, "warning") for problem in found.warnings if problem.place)
+    if not found.problems:
+        yield fine("config", file, f"the daemon understands it, {found.seen_by.text}")
+
+
+def _problem(machine: Machine, file: str, problem: Problem, severity: Severity) -> Finding:
+    text = problem.message.removeprefix(f"{problem.place}: ")
     return Finding(
-        code="config_invalid",
-        severity="serious",
-        subject=file,
-        what=f"esperd does not start with it: {problems[0]}{more}",
-        mend=f"esperctl config check {file}",
+        code="config_invalid" if severity == "serious" else "config_doubtful",
+        severity=severity,
+        subject=problem.place or file,
+        what=f"{text}; {problem.hint}" if problem.hint else text,
+        mend=f"{edit_command(machine, file)} && esperctl config check {shlex.quote(file)}",
     )

@@ -50,7 +50,7 @@ def _modem_manager(machine: Machine, running: list[Process], ports: list[SerialP
             subject="ModemManager",
             what="it runs, and may send AT commands to a board that is plugged in, before esperd has the port;"
             f" no udev rule tells it to leave USB vendor {' and '.join(vendors)} alone",
-            mend=f"printf '{rules}\\n' | sudo tee {_RULE_FILE} && {_RELOAD}",
+            mend=f"printf '{rules}\\n' | sudo tee -a {_RULE_FILE} && {_RELOAD}",
         )
 
 

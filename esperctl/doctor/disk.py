@@ -1,31 +1,19 @@
 """Free disk space where journals and core dumps go. Below the floor esperd writes no more, on purpose."""
 
-import tomllib
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
-from esperctl.doctor.config import configuration_files
+from esperctl.doctor.daemon_process import configuration_places
 from esperctl.doctor.findings import Finding, fine
 from esperctl.doctor.machine import Machine
 from esperctl.doctor.survey import Survey
 from esperctl.units import bytes_text
 
-# The daemon's default of limits.free_disk_percent.
-_FLOOR_PERCENT: Final = 5.0
 # Half a day of a busy board at 115200 baud.
 _COMFORT_BYTES: Final = 512 * 1024 * 1024
 _INODES_PERCENT: Final = 1.0
 _SYSTEM_FOLDER: Final = "/var/lib/esperd"
-
-
-class _Limits(msgspec.Struct, frozen=True):
-    free_disk_percent: float = _FLOOR_PERCENT
-
-
-class _File(msgspec.Struct, frozen=True):
-    limits: _Limits = _Limits()
 
 
 def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
@@ -52,7 +40,7 @@ def _space(machine: Machine, folder: str, floor: float) -> Finding:
             severity="note",
             subject=folder,
             what=f"its disk can't be looked at: {error.strerror}",
-            mend=f"sudo ls -ld {folder}",
+            mend=f"sudo ls -ld {shlex.quote(folder)}",
         )
     free, total = space.free_bytes, max(space.total_bytes, 1)
     percent = 100.0 * free / total
@@ -64,7 +52,7 @@ def _space(machine: Machine, folder: str, floor: float) -> Finding:
             severity="serious",
             subject=folder,
             what=f"{text}{cause}: below {floor:g} % esperd writes no journal and no core dump",
-            mend=f"esperctl coredumps prune --keep 10    # and see: du -xh {folder} | sort -h | tail",
+            mend=f"esperctl coredumps prune --keep 10    # and see: {_usage(machine, folder)}",
         )
     if free - total * floor / 100 < _COMFORT_BYTES:
         return Finding(
@@ -72,16 +60,19 @@ def _space(machine: Machine, folder: str, floor: float) -> Finding:
             severity="warning",
             subject=folder,
             what=f"{text}: soon below the {floor:g} % at which esperd stops writing",
-            mend=f"du -xh {folder} | sort -h | tail",
+            mend=_usage(machine, folder),
         )
     return fine("disk", folder, text)
 
 
+def _usage(machine: Machine, folder: str) -> str:
+    status = machine.status(folder)
+    sudo = "" if status is not None and machine.uid in (0, status.st_uid) else "sudo "
+    return f"{sudo}du -xh {shlex.quote(folder)} | sort -h | tail"
+
+
 def _floor_percent(machine: Machine) -> float:
-    for file in configuration_files(machine):
-        try:
-            table = tomllib.loads(machine.read(file) or "")
-            return msgspec.convert(table, _File).limits.free_disk_percent
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError):
-            break  # the check of the configuration says so
-    return _FLOOR_PERCENT
+    file = next(filter(machine.exists, configuration_places(machine.environment)), "")
+    # A file that is wrong has no settings, which the check of the configuration says; then the default counts.
+    settings = machine.configuration(file).settings or machine.configuration("").settings
+    return next(float(str(setting.value)) for setting in settings if setting.key == "limits.free_disk_percent")

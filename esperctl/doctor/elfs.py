@@ -69,8 +69,9 @@ def _failed(answer: Answer) -> Iterator[Finding]:
 def _unknown_programs(answer: Answer) -> Iterator[Finding]:
     for board in answer.boards:
         sha256 = (board.app_sha256 or "").lower()
-        # Arduino and PlatformIO print zeros: that is no program's.
-        if sha256.strip("0") and not any(elf.sha256.startswith(sha256) for elf in answer.elfs):
+        # Arduino and PlatformIO print zeros: that is no program's. Those of simulated boards come with the daemon.
+        is_of_a_file = sha256.strip("0") and not board.port.startswith("sim:")
+        if is_of_a_file and not any(elf.sha256.startswith(sha256) for elf in answer.elfs):
             yield Finding(
                 code="elf_unknown",
                 severity="note",

@@ -1,6 +1,7 @@
 """The toolchains' GDBs, for ``esperctl coredumps debug`` and Espressif's decoder; nothing else needs one."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -27,9 +28,19 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
             severity="note",
             subject=family,
             what=f"{' or '.join(names)} is not on the PATH: only `esperctl coredumps debug` and"
-            " `--backend esp-coredump` need it",
-            mend=". $IDF_PATH/export.sh",
+            " `--backend esp-coredump` need it; ESP-IDF has it",
+            mend=_installation(machine, family),
         )
+
+
+def _installation(machine: Machine, family: str) -> str | None:
+    folders = (machine.environment.get("IDF_PATH"), f"{machine.environment.get('HOME', '')}/esp/esp-idf")
+    exports = [f"{folder}/export.sh" for folder in folders if folder and machine.exists(f"{folder}/export.sh")]
+    if exports:
+        return f". {shlex.quote(exports[0])}"
+    if family == "RISC-V" and machine.exists("/etc/debian_version"):
+        return "sudo apt-get install gdb-multiarch"
+    return None
 
 
 def _family(chip: str) -> str:

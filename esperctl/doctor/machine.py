@@ -6,10 +6,11 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from esperctl.local_configuration import ask_configuration
+from esperctl.local_configuration import Configuration, ask_configuration
 
 _MAX_READ_BYTES: Final = 1024 * 1024
 # adjtimex(2): the size of struct timex on every Linux is below this; TIME_ERROR is its answer for "not synchronised".
@@ -41,8 +42,8 @@ class Machine:
     now_ns: int
     disk_space: Callable[[Path], DiskSpace]
     clock_is_synchronised: Callable[[], bool | None]
-    configuration_problems: Callable[[Path], list[str]]
-    """What the daemon finds wrong with a configuration file; sentences."""
+    configuration: Callable[[str], Configuration]
+    """What the daemon makes of a configuration file, or of none (an empty name)."""
 
     def path(self, name: str) -> Path:
         """Where the file that the machine calls *name* is."""
@@ -88,12 +89,18 @@ class Machine:
         return self.root == Path("/") and os.access(self.path(name), os.R_OK | os.W_OK)
 
     def user_name(self, uid: int) -> str:
-        """The name of a user, or the number."""
-        return self._name_of("/etc/passwd", uid) or f"uid {uid}"
+        """The name of a user, or ``#`` and the number, as sudo takes it."""
+        return self._name_of("/etc/passwd", uid) or f"#{uid}"
+
+    def home(self, uid: int) -> str:
+        """The home directory of a user; empty where none is known."""
+        return next(
+            (fields[5] for fields in self._table("/etc/passwd") if fields[2:3] == [str(uid)] and fields[5:]), ""
+        )
 
     def group_name(self, gid: int) -> str:
-        """The name of a group, or the number."""
-        return self._name_of("/etc/group", gid) or f"gid {gid}"
+        """The name of a group, or ``#`` and the number."""
+        return self._name_of("/etc/group", gid) or f"#{gid}"
 
     def group(self, name: str) -> tuple[int, list[str]] | None:
         """The number and the members of a group, as ``/etc/group`` says."""
@@ -119,7 +126,7 @@ def this_machine() -> Machine:
         now_ns=time.time_ns(),
         disk_space=_disk_space,
         clock_is_synchronised=_clock_is_synchronised,
-        configuration_problems=_configuration_problems,
+        configuration=cache(_configuration),
     )
 
 
@@ -129,9 +136,8 @@ def _disk_space(folder: Path) -> DiskSpace:
     return DiskSpace(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize, inodes)
 
 
-def _configuration_problems(file: Path) -> list[str]:
-    problems = ask_configuration("check", str(file)).problems
-    return [f"{problem.message}; {problem.hint}" if problem.hint else problem.message for problem in problems]
+def _configuration(file: str) -> Configuration:
+    return ask_configuration("show", file or os.devnull)
 
 
 def _clock_is_synchronised() -> bool | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from esper_protocol.records import BoardRecord
 from esperctl.doctor.findings import Finding, fine
 from esperctl.doctor.machine import Machine
 from esperctl.doctor.processes import Holder, hides_some, holders, processes
@@ -19,7 +20,7 @@ _LOCK: Final = re.compile(r"LCK\.\.(\w+)")
 def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
     """One finding for each program that has a port open, and for each lock file."""
     ours = {answer.daemon.pid for answer in survey.answers}
-    boards = {_real(machine, board.port): board.board for board in survey.boards if board.port.startswith("/")}
+    boards = {_real(machine, board.port): board for board in survey.boards if board.port.startswith("/")}
     devices = frozenset([*boards, *(port.device for port in serial_ports(machine))])
     found = list(holders(machine, devices))
     for holder in found:
@@ -33,7 +34,7 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
             severity="note",
             subject="/proc",
             what="what other users' programs have open is hidden from you",
-            mend="sudo esperctl doctor",
+            mend="sudo $(command -v esperctl) doctor",
         )
     if devices and all(holder.process.pid in ours for holder in found):
         yield fine("ports_free", ", ".join(sorted(devices)), "no program but esperd has it open, as far as you may see")
@@ -45,11 +46,18 @@ def _real(machine: Machine, port: str) -> str:
     return real if machine.root == Path("/") else "/" + os.path.relpath(real, os.path.realpath(machine.root))
 
 
-def _held(machine: Machine, holder: Holder, board: str | None) -> Finding:
+def _held(machine: Machine, holder: Holder, board: BoardRecord | None) -> Finding:
     process = holder.process
+    if board is not None and board.state == "released":
+        return Finding(
+            code="port_lent",
+            severity="note",
+            subject=holder.device,
+            what=f"{process.command} (pid {process.pid}) has it open, while it is lent; {board.board} gets it back",
+        )
     is_daemon = any("esperd" in word.rpartition("/")[2] for word in process.arguments[:3])
     whose = f"{machine.user_name(process.uid)}'s " if process.uid not in (machine.uid, -1) else ""
-    needed = f", which {board} needs" if board else ""
+    needed = f", which {board.board} needs" if board else ""
     sudo = "" if process.uid == machine.uid or machine.uid == 0 else "sudo "
     return Finding(
         code="held_by_esperd" if is_daemon else "port_held",

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from esper_protocol.records import BoardRecord
+from esperctl.doctor.daemon_process import change_port, find_daemon
 from esperctl.doctor.findings import Finding, fine
 from esperctl.doctor.machine import Machine
 from esperctl.doctor.serial_ports import SerialPort, serial_ports, usb_devices
-from esperctl.doctor.survey import Survey
+from esperctl.doctor.survey import Answer, Survey
 
 _KERNEL_NAMES: Final = ("/dev/ttyUSB", "/dev/ttyACM")
 
@@ -20,8 +21,9 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
         yield _port(machine, port)
     yield from _without_driver(machine, ports)
     yield from _same_serial(ports)
-    for board in survey.boards:
-        yield from _board(machine, board, ports)
+    for answer in survey.answers:
+        for board in answer.boards:
+            yield from _board(machine, answer, board, ports)
     if not ports and not survey.boards:
         yield Finding(
             code="no_ports",
@@ -33,13 +35,15 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
 
 
 def _port(machine: Machine, port: SerialPort) -> Finding:
+    has_udev = machine.exists("/run/udev")
     if not machine.exists(port.device):
         return Finding(
             code="no_device_node",
             severity="serious",
             subject=port.device,
-            what="the kernel has this port, but there is no such device here, as in a container that was not given it",
-            mend=f"docker run --device {port.device} …    # or, on the machine itself: sudo udevadm trigger",
+            what="the kernel has this port, but there is no such device here"
+            + ("" if has_udev else f": give it to the container, with --device {port.device} where that is started"),
+            mend="sudo udevadm trigger --subsystem-match=tty" if has_udev else None,
         )
     usb = port.usb
     text = "not on USB" if usb is None else f"{usb.label or 'USB device'} ({usb.vendor}:{usb.product})"
@@ -77,7 +81,7 @@ def _same_serial(ports: list[SerialPort]) -> Iterator[Finding]:
             )
 
 
-def _board(machine: Machine, board: BoardRecord, ports: list[SerialPort]) -> Iterator[Finding]:
+def _board(machine: Machine, answer: Answer, board: BoardRecord, ports: list[SerialPort]) -> Iterator[Finding]:
     if board.state == "absent":
         there = not board.port.startswith("/") or machine.exists(board.port)
         others = ", ".join(port.device for port in ports if port.device != board.port)
@@ -86,7 +90,7 @@ def _board(machine: Machine, board: BoardRecord, ports: list[SerialPort]) -> Ite
             severity="serious",
             subject=board.board,
             what=board.state_detail or "it is not connected",
-            mend=None if there else f"ls -l /dev/serial/by-id    # plugged in now: {others or 'none'}",
+            mend=None if there or not others else f"ls -l /dev/serial/by-id    # plugged in now: {others}",
         )
     elif board.state == "released":
         yield Finding(
@@ -99,5 +103,7 @@ def _board(machine: Machine, board: BoardRecord, ports: list[SerialPort]) -> Ite
             severity="note",
             subject=board.board,
             what=f"{board.port} may be another board after the next plugging in; its own name stays",
-            mend=f"esperd {board.board}={port.stable_name}",
+            mend=change_port(
+                machine, find_daemon(machine, answer.daemon.pid), board.board, board.port, str(port.stable_name)
+            ),
         )

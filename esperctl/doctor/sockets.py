@@ -1,14 +1,18 @@
 """The sockets of daemons: who listens, who should but does not, which this user may not use."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
+from esperctl.doctor.daemon_process import find_daemon
 from esperctl.doctor.findings import Finding, Severity, fine
 from esperctl.doctor.machine import Machine
 from esperctl.doctor.processes import Process, processes
+from esperctl.doctor.serial_ports import serial_ports
 from esperctl.doctor.survey import Survey, Trouble
 
 _MAX_SHOWN: Final = 10
+_UNIT_FOLDERS: Final = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
@@ -17,7 +21,7 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
         boards = ", ".join(board.board for board in answer.boards[:_MAX_SHOWN]) or "no board"
         yield fine("daemon", answer.path, f"esperd answers, and owns {boards}")
     for trouble in survey.troubles:
-        yield _trouble(trouble)
+        yield _trouble(machine, trouble)
     for folder in survey.closed_folders:
         status = machine.status(folder)
         group = None if status is None or status.st_gid == 0 else machine.group_name(status.st_gid)
@@ -26,7 +30,9 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
             severity="warning" if survey.answers else "serious",
             subject=folder,
             what="you may not look into it, so the daemons there can't be found",
-            mend=f"sudo usermod -aG {group} $USER    # then log in again" if group else "sudo esperctl doctor",
+            mend=f"sudo usermod -aG {group} {machine.user_name(machine.uid)}    # then log in again"
+            if group
+            else "sudo $(command -v esperctl) doctor",
         )
     elsewhere = _elsewhere(machine, survey)
     for process in elsewhere:
@@ -35,7 +41,7 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
             severity="note",
             subject=f"process {process.pid}",
             what=f"{process.command} runs, but its socket is not where esperctl looks",
-            mend=f"tr '\\0' ' ' < /proc/{process.pid}/cmdline    # has a --socket or --runtime-dir to look at",
+            mend=_way_to(machine, process),
         )
     if not survey.answers and not elsewhere and not survey.closed_folders:
         yield Finding(
@@ -43,17 +49,40 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
             severity="warning",
             subject="esperd",
             what="no daemon answers, so nothing is read from any board",
-            mend="esperd ttyUSB0 &    # or: sudo systemctl start esperd@ttyUSB0",
+            mend=_start(machine),
         )
 
 
-def _trouble(trouble: Trouble) -> Finding:
+def _way_to(machine: Machine, process: Process) -> str:
+    daemon = find_daemon(machine, process.pid)
+    socket, folder = daemon.option("--socket"), daemon.option("--runtime-dir")
+    found = [] if folder is None else [name for name in machine.names(daemon.path(folder)) if name.endswith(".sock")]
+    if socket is None and len(found) == 1:
+        socket = f"{folder}/{found[0]}"
+    if socket is not None:
+        return f"esperctl --socket {shlex.quote(daemon.path(socket))} doctor"
+    return f"tr '\\0' ' ' < /proc/{process.pid}/cmdline    # says where its socket may be"
+
+
+def _start(machine: Machine) -> str:
+    port = next((port.device.removeprefix("/dev/") for port in serial_ports(machine)), None)
+    if port is None:
+        return "esperd sim:console &    # a simulated board; with a real one: esperd ttyUSB0 &"
+    is_installed = any(machine.exists(f"{folder}/esperd@.service") for folder in _UNIT_FOLDERS)
+    return f"sudo systemctl enable --now esperd@{port}" if is_installed else f"esperd {port} &"
+
+
+def _trouble(machine: Machine, trouble: Trouble) -> Finding:
     severities: dict[str, Severity] = {"stale": "note", "forbidden": "serious", "mute": "serious", "refused": "serious"}
+    path = shlex.quote(trouble.path)
     mends = {
-        "stale": f"rm {trouble.path}    # or leave it: the next start of its daemon replaces it",
-        "mute": f"fuser -v {trouble.path}    # who listens there; its log says more",
+        "stale": f"rm {path}    # or leave it: the next start of its daemon replaces it",
+        "mute": f"sudo ss -xlp src {path}    # who listens there; its log says more",
     }
-    what = "a daemon that is no more left it behind" if trouble.kind == "stale" else trouble.message
+    whats = {"stale": "a daemon that is no more left it behind", "forbidden": "you may not use it"}
+    if trouble.kind == "stale" and not machine.exists(trouble.path):
+        whats, mends = {"stale": "there is no such socket"}, {}
+    what = whats.get(trouble.kind, trouble.message)
     hint = f"; {trouble.hint}" if trouble.hint and trouble.kind != "stale" else ""
     return Finding(
         code=f"socket_{trouble.kind}",

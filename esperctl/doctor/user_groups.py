@@ -27,16 +27,16 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
         names = {device, *(name for port in serial_ports(machine) if port.device == device for name in port.links)}
         yield _closed(machine, user, device, "note" if names & owned else "serious")
     if not closed:
-        yield fine("ports_allowed", user, f"may open {', '.join(ports)}")
+        yield fine("ports_allowed", f"user {user}", f"may open {', '.join(ports)}")
 
 
 def _without_ports(machine: Machine, user: str) -> Iterator[Finding]:
     groups = [(name, found) for name in _USUAL_GROUPS if (found := machine.group(name)) is not None]
     if machine.uid == 0 or not groups or any(gid in machine.groups for _, (gid, _) in groups):
-        yield fine("ports_allowed", user, "may open serial ports, as far as can be seen without one")
+        yield fine("ports_allowed", f"user {user}", "may open serial ports, as far as can be seen without one")
         return
     name, (_, members) = groups[0]
-    yield _no_group(user, f"{user}", name, members, "warning")
+    yield _no_group(user, "serial ports", name, members, "warning")
 
 
 def _closed(machine: Machine, user: str, device: str, severity: Severity) -> Finding:
@@ -45,12 +45,14 @@ def _closed(machine: Machine, user: str, device: str, severity: Severity) -> Fin
     name = machine.group_name(gid)
     mode = 0 if status is None else status.st_mode
     if gid == 0 or mode & _GROUP_READ_AND_WRITE != _GROUP_READ_AND_WRITE:
-        rule = 'SUBSYSTEM=="tty", KERNEL=="ttyUSB*|ttyACM*", GROUP="dialout", MODE="0660"'
+        group = next((name for name in _USUAL_GROUPS if machine.group(name) is not None), _USUAL_GROUPS[0])
+        rule = f'SUBSYSTEM=="tty", KERNEL=="ttyUSB*|ttyACM*", GROUP="{group}", MODE="0660"'
         return Finding(
             code="no_port_rule",
             severity=severity,
             subject=device,
-            what=f"no group may open it (mode {mode & 0o777:04o}, group {name}): a udev rule is missing",
+            what=f"the user {user} may not open it, and to be in its group would not help (mode {mode & 0o777:04o},"
+            f" group {name}): a udev rule that gives it to {group} is missing",
             mend=f"echo '{rule}' | sudo tee /etc/udev/rules.d/60-serial-group.rules && sudo udevadm control --reload"
             " && sudo udevadm trigger --subsystem-match=tty",
         )
@@ -64,13 +66,14 @@ def _no_group(user: str, subject: str, group: str, members: list[str], severity:
             code="group_not_active",
             severity=severity,
             subject=subject,
-            what=f"{user} was added to the group {group}, but this login is older than that",
+            what=f"the user {user} was added to the group {group}, but this login is older than that",
             mend=f"newgrp {group}    # for this shell; to log out and in again mends all of them",
         )
     return Finding(
         code="not_in_group",
         severity=severity,
         subject=subject,
-        what=f"{user} may not open it, the members of the group {group} may",
-        mend=f"sudo usermod -aG {group} {user}    # then log in again",
+        what=f"the user {user} may not open {'it' if subject.startswith('/') else 'them'}; members of the group"
+        f" {group} may",
+        mend=None if user.startswith("#") else f"sudo usermod -aG {group} {user}    # then log in again",
     )

@@ -3,14 +3,12 @@
 import platform
 import sys
 from collections.abc import Iterator
-from typing import Final
 
 from esper_protocol.version import PACKAGE_VERSION, PROTOCOL_VERSION
+from esperctl.doctor.daemon_process import find_daemon, restart_command
 from esperctl.doctor.findings import Finding, fine
 from esperctl.doctor.machine import Machine
 from esperctl.doctor.survey import Survey
-
-_SYSTEM_FOLDER: Final = "/run/esperd/"
 
 
 def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
@@ -25,15 +23,11 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
         if daemon.version == PACKAGE_VERSION:
             yield fine("daemon_version", f"esperd {daemon.version}", f"at {answer.path}, process {daemon.pid}")
             continue
-        name = answer.path.rpartition("/")[2].removesuffix(".sock")
-        is_service = answer.path.startswith(_SYSTEM_FOLDER)
         yield Finding(
             code="other_version",
             severity="warning",
             subject=f"esperd {daemon.version}",
             what=f"process {daemon.pid} at {answer.path} runs another version than esperctl's {PACKAGE_VERSION},"
             " as after an update",
-            mend=f"sudo systemctl restart esperd@{name}"
-            if is_service
-            else f"kill {daemon.pid}    # then start it again",
+            mend=restart_command(machine, find_daemon(machine, daemon.pid)),
         )

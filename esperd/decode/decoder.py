@@ -8,7 +8,7 @@ from typing import Final
 
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.decode.dump import Container, read_dump
-from esperd.decode.errors import ElfMismatchError
+from esperd.decode.errors import ElfMismatchError, WrongChipError
 from esperd.decode.frame_reports import describe_frame
 from esperd.decode.freertos import TaskBlock, read_task_block, task_layout
 from esperd.decode.image import CoreImage, TaskImage, read_image
@@ -48,6 +48,7 @@ def decode_core_dump(
     Raises:
         DecodeError: there is no dump in *data*.
         ElfMismatchError: *elf* is not the dump's program, and not *force*.
+        WrongChipError: *elf* is for another kind of processor.
         ProgramError: *elf* is not a program of an ESP chip.
     """
     started = time.perf_counter()
@@ -55,6 +56,8 @@ def decode_core_dump(
     image = read_image(container)
     with ExitStack() as opened:
         application = None if elf is None else opened.enter_context(Program.open(elf))
+        if application is not None and application.machine != image.machine:
+            raise WrongChipError(application.path, application.machine, "core dump")
         match = "unknown" if application is None else _match(image, application, force=force)
         rom_program = open_rom(_rom_paths(image, rom, roms), image.machine, image.warnings)
         if rom_program is not None:

@@ -1,5 +1,6 @@
 """A core dump to a decoder process and back: what it is asked, under which limits, and what it came to."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -22,6 +23,8 @@ WORKER: Final = (sys.executable, "-m", "esperd.decode.worker")
 # A report has some 100 KiB; with thousands of tasks, as a damaged dump may claim to have, some megabytes.
 _OUTPUT_BYTES: Final = 16 * 1024 * 1024
 _WORK_PREFIX: Final = "work-"
+# For what takes milliseconds on a disk that answers, and is no reason to wait for one that does not.
+_DISK_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,20 @@ class DecoderProcess:
         Raises:
             OSError: the ELF store can't be read.
         """
+        timeout_s = self.timeout_s(options)
+        outcome = Outcome("timed_out", f"no report within {timeout_s:g} s")
+        # Around all of it: also the store may be what does not answer.
+        with trio.move_on_after(timeout_s):
+            outcome = await self._decode(record, options, work_dir)
+        if outcome.head is not None and outcome.head.elf_path is not None:
+            used = Path(outcome.head.elf_path)
+            with trio.move_on_after(_DISK_S):
+                await trio.to_thread.run_sync(self._elfs.note_use, used, limiter=self._limiter, abandon_on_cancel=True)
+        return outcome
+
+    async def _decode(self, record: CoredumpRecord, options: DecodeOptions, work_dir: Path | None) -> Outcome:
         # Also where the program is given: the ROM's ELF file may be among them.
-        elfs = await trio.to_thread.run_sync(self._elfs.known, limiter=self._limiter)
+        elfs = await trio.to_thread.run_sync(self._elfs.known, limiter=self._limiter, abandon_on_cancel=True)
         limits = ProcessLimits(
             self.timeout_s(options), _OUTPUT_BYTES, self._memory_bytes, processor_seconds(self._timeout_s)
         )
@@ -119,11 +134,7 @@ class DecoderProcess:
             directory=work_dir,
             environment=worker_environment(),
         )
-        outcome = outcome_of(result, limits)
-        if outcome.head is not None and outcome.head.elf_path is not None:
-            used = Path(outcome.head.elf_path)
-            await trio.to_thread.run_sync(self._elfs.note_use, used, limiter=self._limiter)
-        return outcome
+        return outcome_of(result, limits)
 
 
 def worker_environment() -> dict[str, str]:
@@ -134,19 +145,21 @@ def worker_environment() -> dict[str, str]:
 
 @asynccontextmanager
 async def work_dir(folder: Path, number: int, limiter: trio.CapacityLimiter) -> AsyncGenerator[Path | None]:
-    """An empty folder in a dump's folder, removed with all that is in it; None when the disk has no room for it."""
+    """An empty folder in a dump's folder, removed with all that is in it; None when the disk gives none, or not soon.
+
+    What can't be removed soon is left to the next start.
+    """
     path = folder / f"{_WORK_PREFIX}{number}"
+    is_made = False
     try:
-        await trio.to_thread.run_sync(_make_empty, path, limiter=limiter)
-        is_made = True
-    except OSError:
-        is_made = False
-    try:
+        with contextlib.suppress(OSError), trio.move_on_after(_DISK_S):
+            await trio.to_thread.run_sync(_make_empty, path, limiter=limiter, abandon_on_cancel=True)
+            is_made = True
         yield path if is_made else None
     finally:
         # Shielded: it takes a moment, and what a cancelled job leaves would stay.
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(_remove, path, limiter=limiter)
+        with trio.move_on_after(_DISK_S, shield=True):
+            await trio.to_thread.run_sync(_remove, path, limiter=limiter, abandon_on_cancel=True)
 
 
 def remove_work_dirs(folder: Path) -> int:

@@ -6,9 +6,10 @@ from typing import Final
 
 import trio
 
+from esper_protocol.events import Failure
 from esper_protocol.records import ElfRecord
 from esperd.decode.elf_store import ElfStore
-from esperd.decode.elf_watch import ElfWatch
+from esperd.decode.elf_watch import ANSWER_S, ElfWatch
 from esperd.decode.jobs import DecodeJobs
 from esperd.decode.panic_jobs import PanicJobs
 
@@ -20,7 +21,8 @@ class Decoding:
 
     Args:
         elf_paths: Files and folders whose ELF files are taken into the store.
-        limiter: For the threads that touch the store; one at a time, so that its limit holds.
+        limiter: For the threads that ask the store; never for those that read other folders.
+        answer_s: How long one of *elf_paths* may not answer before that is told.
     """
 
     def __init__(
@@ -30,23 +32,25 @@ class Decoding:
         elfs: ElfStore,
         elf_paths: tuple[Path, ...],
         limiter: trio.CapacityLimiter,
+        answer_s: float = ANSWER_S,
     ) -> None:
         self.jobs = jobs
         self.panics = panics
         self.elfs = elfs
         self.limiter = limiter
         self._elf_paths = elf_paths
+        self._watch = ElfWatch(elfs, self.elf_added, self._tell_silence, limiter, answer_s=answer_s)
         self._watching = trio.CancelScope()
 
     async def run(self) -> None:
         """Works until cancelled; then no process is left."""
         try:
-            await trio.to_thread.run_sync(self.elfs.prepare, limiter=self.limiter)
+            await trio.to_thread.run_sync(self.elfs.prepare, limiter=self.limiter, abandon_on_cancel=True)
         except OSError as error:
             # Without a store the jobs say what they lack; the boards have nothing to do with it.
             _log.error("ELF store not usable directory=%s error=%s", self.elfs.directory, error)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch)
+            nursery.start_soon(self._look)
             nursery.start_soon(self.jobs.run)
             nursery.start_soon(self.panics.run)
 
@@ -56,10 +60,10 @@ class Decoding:
             self._elf_paths = paths
             self._watching.cancel()
 
-    async def _watch(self) -> None:
+    async def _look(self) -> None:
         while True:
             with trio.CancelScope() as self._watching:
-                await ElfWatch(self.elfs, self._elf_paths, self.elf_added, self.limiter).run()
+                await self._watch.run(self._elf_paths)
                 # All has been looked at; without a deadline, until there are other paths.
                 await trio.sleep_forever()
 
@@ -67,3 +71,7 @@ class Decoding:
         """Queues all that an ELF file may be for; returns the ids of the core dumps among it."""
         self.panics.elf_added(elf)
         return self.jobs.elf_added(elf)
+
+    def _tell_silence(self, path: Path) -> None:
+        hint = "its files are not looked at until it does; what is stored is decoded as before"
+        self.jobs.publish_everywhere(Failure("elf", f"{path}, of the ELF files, does not answer", hint, None))

@@ -9,6 +9,7 @@ import binascii
 import re
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from esper_protocol.events import ChecksumVerdict
@@ -57,8 +58,29 @@ class Container:
         return kind if self.version is None else f"{kind} {self.version >> 8}.{self.version & 0xFF}"
 
 
+@dataclass(frozen=True, slots=True)
+class PrintedDump:
+    """A dump in a text: the line of its START marker, counted from 1, and the text from there to the next one."""
+
+    line: int
+    text: bytes
+
+
+def printed_dumps(data: bytes) -> list[PrintedDump]:
+    """The dumps that were printed with markers, in order; none in what is no text."""
+    if data[:4] == _ELF_MAGIC or _is_container(data):
+        return []
+    starts = [data.rfind(b"\n", 0, marker.start()) + 1 for marker in _START.finditer(data)]
+    found: list[PrintedDump] = []
+    line, counted = 1, 0
+    for start, end in pairwise([*starts, len(data)]):
+        line, counted = line + data.count(b"\n", counted, start), start
+        found.append(PrintedDump(line, data[start:end]))
+    return found
+
+
 def read_dump(data: bytes) -> Container:
-    """Finds the dump in *data*.
+    """Finds the dump in *data*, the last one where there are several.
 
     Raises:
         DecodeError: ``no_dump``: nothing that could be one; ``too_large``.

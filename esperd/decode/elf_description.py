@@ -13,6 +13,7 @@ from typing import Final
 from esper_protocol.records import Machine
 from esperd.decode.program import ProgramError
 from esperd.decode.program.elf import ElfFile
+from esperd.regular_file import open_regular
 
 _MAGIC: Final = 0xABCD5432
 _DESCRIPTION: Final = struct.Struct("<4I32s32s")
@@ -41,7 +42,7 @@ def describe_elf(path: Path) -> ElfDescription:
             # Without its content, which a section may claim to be huge: these bytes only.
             if section is None or section.size < _DESCRIPTION.size:
                 continue
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(section.offset)
                 data = file.read(_DESCRIPTION.size)
             if len(data) == _DESCRIPTION.size and (found := _DESCRIPTION.unpack(data))[0] == _MAGIC:

@@ -19,6 +19,7 @@ from esperd.clock import rfc3339, wall_ns
 from esperd.decode.elf_description import describe_elf
 from esperd.decode.request import KnownElf
 from esperd.errors import CommandError
+from esperd.regular_file import open_regular, read_regular
 from esperd.storage.files import TEMPORARY_SUFFIX, Access, make_directory, replace_file, sync_directory
 
 MIN_PREFIX_DIGITS: Final = 4
@@ -38,7 +39,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: it can't be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -108,7 +109,7 @@ class ElfStore:
 
     def _read(self, path: Path) -> ElfRecord | None:
         try:
-            record = msgspec.json.decode(path.read_bytes(), type=ElfRecord)
+            record = msgspec.json.decode(read_regular(path), type=ElfRecord)
             used_ns = path.stat().st_mtime_ns
             is_there = self.path(record.sha256).is_file()
         except (OSError, msgspec.DecodeError):

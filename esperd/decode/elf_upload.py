@@ -1,7 +1,9 @@
 """How ELF files come into the store: copied from a path, or in parts from a client. All of it blocks."""
 
+import contextlib
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -11,6 +13,7 @@ from esperd.decode.elf_description import describe_elf
 from esperd.decode.elf_store import ElfStore, sha256_of
 from esperd.decode.program import ProgramError
 from esperd.errors import CommandError
+from esperd.regular_file import open_regular
 
 MAX_PART_BYTES: Final = 512 * 1024
 _COPY_BYTES: Final = 1024 * 1024
@@ -28,6 +31,7 @@ class Upload:
         self.origin = origin
         self.path, self._file = store.open_temporary(sha256, next(_numbers))
         self.received_bytes = 0
+        self._is_open = True
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +44,9 @@ class Upload:
     def close(self) -> None:
         """Drops what was received and not taken into the store; harmless when repeated."""
         self._file.close()
-        self.path.unlink(missing_ok=True)
+        if self._is_open:
+            self._is_open = False
+            self.path.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> ElfRecord | None:
         """Takes the next part; with the last one the file is stored.
@@ -50,19 +56,49 @@ class Upload:
             ProgramError: it is no program for an ESP chip.
             OSError: the disk refuses.
         """
+        self.append(data)
+        return self._store.take(self.path, self._sha256, self.origin) if self.is_whole else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was announced has come."""
+        return self.received_bytes >= self._size_bytes
+
+    def append(self, data: bytes) -> None:
+        """Takes the next part, and leaves the store alone.
+
+        Raises:
+            CommandError: ``bad_request``: more came than was announced.
+            OSError: the disk refuses.
+        """
         if self.received_bytes + len(data) > self._size_bytes:
             raise CommandError("bad_request", f"{self.origin}: more bytes than the {self._size_bytes} announced")
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]
         self.received_bytes += len(data)
-        if self.received_bytes < self._size_bytes:
-            return None
-        return self._store.take(self.path, self._sha256, self.origin)
+        if self.is_whole:
+            self._file.close()
+
+    def finish(self) -> ElfRecord | None:
+        """Stores what is whole, and closes this; None when the same content has been stored meanwhile.
+
+        Raises:
+            CommandError, ProgramError, OSError: as for `write`.
+        """
+        with self:
+            if self._store.get(self._sha256) is not None:
+                return None
+            return self._store.take(self.path, self._sha256, self.origin)
 
 
-def add_file(store: ElfStore, path: Path) -> ElfRecord | None:
-    """Copies a file into the store; None when it is there already.
+def copy_file(store: ElfStore, path: Path, check_wanted: Callable[[], object]) -> Upload | None:
+    """Copies a file to where the store may take it from, which it is yet to do; None when it is there already.
+
+    Args:
+        store: Is only asked.
+        path: Of a regular file, or a link to one.
+        check_wanted: Called again and again; what it raises ends the copying, and nothing of it is left.
 
     Raises:
         ProgramError: it is no program for an ESP chip, or changed while it was read.
@@ -71,12 +107,32 @@ def add_file(store: ElfStore, path: Path) -> ElfRecord | None:
     """
     describe_elf(path)
     sha256 = sha256_of(path)
+    check_wanted()
     if store.get(sha256) is not None:
         return None
-    with path.open("rb") as file, Upload(store, sha256, path.stat().st_size, str(path)) as upload:
-        record: ElfRecord | None = None
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context(open_regular(path))
+        upload = opened.enter_context(Upload(store, sha256, os.fstat(file.fileno()).st_size, str(path)))
         while data := file.read(_COPY_BYTES):
-            record = upload.write(data)
-    if record is None:
-        raise ProgramError(f"{path} changed while it was read")
-    return record
+            check_wanted()
+            upload.append(data)
+        if not upload.is_whole:
+            raise ProgramError(f"{path} changed while it was read")
+        check_wanted()
+        opened.pop_all()
+        file.close()
+    return upload
+
+
+def _is_wanted() -> None:
+    """It always is."""
+
+
+def add_file(store: ElfStore, path: Path) -> ElfRecord | None:
+    """Copies a file into the store; None when it is there already.
+
+    Raises:
+        ProgramError, CommandError, OSError: as for `copy_file`.
+    """
+    upload = copy_file(store, path, _is_wanted)
+    return None if upload is None else upload.finish()

@@ -3,31 +3,46 @@
 A folder is scanned, not watched with inotify: a build tree is made of hundreds of folders that come and go, each of
 which would need a watch of its own, some file systems (NFS, shared folders of a virtual machine) report nothing, and a
 build is awaited by a person, for whom two seconds are soon enough. Without a folder nothing runs.
+
+A folder of a network may also not answer for hours, and whoever reads it hangs in the kernel meanwhile. So each path
+has a task, and a thread, which nobody waits for but this task; a stop, or other paths, leave it behind.
 """
 
 import logging
-import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple
 
 import trio
 
 from esper_protocol.records import ElfRecord
+from esperd.decode.elf_places import FileState, look_at
 from esperd.decode.elf_store import ElfStore
-from esperd.decode.elf_upload import add_file
+from esperd.decode.elf_upload import Upload, copy_file
 from esperd.decode.program import ProgramError
 from esperd.errors import CommandError
 
 _log: Final = logging.getLogger(__name__)
 
 SCAN_PERIOD_S: Final = 2.0
-# A linker is still writing a file that changed just now.
-_SETTLED_S: Final = 1.0
-# build/app.elf, build/bootloader/bootloader.elf, .pio/build/board/firmware.elf; beyond that it is not an output.
-_MAX_DEPTH: Final = 4
-_MAX_FILES: Final = 2000
+# A large file on a slow disk, or a folder of thousands of files, takes some seconds.
+ANSWER_S: Final = 20.0
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """A path, what was taken of it, and what was told of it last."""
+
+    path: Path
+    limiter: trio.CapacityLimiter
+    taken: dict[Path, FileState] = field(default_factory=dict[Path, FileState])
+    problem: str = ""
+    is_silent: bool = False
 
 
 class ElfWatch:
@@ -35,71 +50,91 @@ class ElfWatch:
 
     Args:
         on_added: Called on the loop for each file that was not there before.
-        limiter: For the thread that reads the disk.
+        on_silence: Called with a path that did not answer for *answer_s*; once, until it does.
+        limiter: For the thread that changes the store, which reads no path.
+        period_s: Between two looks.
     """
 
     def __init__(
         self,
         store: ElfStore,
-        paths: tuple[Path, ...],
         on_added: Callable[[ElfRecord], object],
+        on_silence: Callable[[Path], object],
         limiter: trio.CapacityLimiter,
         period_s: float = SCAN_PERIOD_S,
+        answer_s: float = ANSWER_S,
     ) -> None:
         self._store = store
-        self._paths = paths
         self._on_added = on_added
+        self._on_silence = on_silence
         self._limiter = limiter
         self._period_s = period_s
-        self._seen: dict[Path, tuple[int, int]] = {}
-        self._missing: set[Path] = set()
+        self._answer_s = answer_s
+        # One thread for each path, also for one that an earlier run left in the kernel: they must not become many.
+        self._limiters: dict[Path, trio.CapacityLimiter] = {}
 
-    async def run(self) -> None:
+    async def run(self, paths: tuple[Path, ...]) -> None:
         """Looks once, and where there is a folder, or nothing yet, until cancelled."""
+        self._limiters = {path: limiter for path, limiter in self._limiters.items() if limiter.borrowed_tokens}
+        async with trio.open_nursery() as nursery:
+            for path in dict.fromkeys(paths):
+                limiter = self._limiters.setdefault(path, trio.CapacityLimiter(1))
+                nursery.start_soon(self._watch, _Place(path, limiter))
+
+    async def _watch(self, place: _Place) -> None:
         while True:
-            for record in await trio.to_thread.run_sync(self._scan, limiter=self._limiter):
-                _log.info("ELF file added sha256=%s path=%s", record.sha256, record.path)
-                self._on_added(record)
-            if not self._paths or (not self._missing and not any(path.is_dir() for path in self._paths)):
+            look = await self._ask(place, look_at, place.path)
+            if look.problem and look.problem != place.problem:
+                _log.warning("ELF file or folder can't be looked at path=%s error=%s", place.path, look.problem)
+            elif not look.problem:
+                await self._take_new(place, look.files)
+            place.problem = look.problem
+            if not look.is_lasting:
                 return
             await trio.sleep(self._period_s)
 
-    def _scan(self) -> list[ElfRecord]:
-        added: list[ElfRecord] = []
-        for path in self._paths:
-            if not path.exists():
-                if path not in self._missing:
-                    self._missing.add(path)
-                    _log.warning("no such ELF file or folder yet path=%s", path)
-                continue
-            self._missing.discard(path)
-            files = find_elf_files(path) if path.is_dir() else iter((path,))
-            added += [record for file in files if (record := self._take(file, is_named=file == path))]
-        return added
+    async def _take_new(self, place: _Place, files: dict[Path, FileState]) -> None:
+        before, place.taken = place.taken, files
+        for file, state in files.items():
+            if before.get(file) != state and (copy := await self._ask(place, self._copy, place, file)):
+                with copy:
+                    record = await trio.to_thread.run_sync(self._add, place, copy, limiter=self._limiter)
+                if record is not None:
+                    _log.info("ELF file added sha256=%s path=%s", record.sha256, record.path)
+                    self._on_added(record)
 
-    def _take(self, path: Path, *, is_named: bool) -> ElfRecord | None:
-        try:
-            status = path.stat()
-            state = status.st_mtime_ns, status.st_size
-            is_settled = abs(time.time() - status.st_mtime) >= _SETTLED_S
-            if self._seen.get(path) == state or not (is_settled or is_named):
-                return None
-            self._seen[path] = state
-            return add_file(self._store, path)
-        except (OSError, ProgramError, CommandError) as error:
-            # Also the ELF files of other tools are in a folder; one that was named is one that is missed.
-            _log.log(logging.WARNING if is_named else logging.DEBUG, "ELF file not added path=%s error=%s", path, error)
-            return None
+    async def _ask(self, place: _Place, function: Callable[[*_Ts], _T], *arguments: *_Ts) -> _T:
+        """Calls *function* in the path's thread. Without a deadline: nobody waits for the answer, and it may come."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._tell_silence, place)
+            answer = await trio.to_thread.run_sync(function, *arguments, limiter=place.limiter, abandon_on_cancel=True)
+            nursery.cancel_scope.cancel()
+        if place.is_silent:
+            place.is_silent = False
+            _log.info("ELF file or folder answers again path=%s", place.path)
+        return answer
+
+    async def _tell_silence(self, place: _Place) -> None:
+        await trio.sleep(self._answer_s)
+        place.is_silent = True
+        _log.warning("ELF file or folder does not answer path=%s", place.path)
+        self._on_silence(place.path)
+
+    def _copy(self, place: _Place, path: Path) -> Upload | None:
+        """In the path's thread, which is told by an exception when nobody waits for it any more."""
+        return _logged(place, path, partial(copy_file, self._store, path, trio.from_thread.check_cancelled))
+
+    @staticmethod
+    def _add(place: _Place, copy: Upload) -> ElfRecord | None:
+        """In the store's thread."""
+        return _logged(place, Path(copy.origin), copy.finish)
 
 
-def find_elf_files(folder: Path) -> Iterator[Path]:
-    """The files that are called ``*.elf`` in a folder and the folders in it, without following links to folders."""
-    found = 0
-    for parent, folders, names in os.walk(folder):
-        if len(Path(parent).relative_to(folder).parts) >= _MAX_DEPTH - 1:
-            folders.clear()
-        folders[:] = sorted(name for name in folders if name not in (".git", "CMakeFiles"))
-        for name in sorted(names):
-            if name.endswith(".elf") and found < _MAX_FILES:
-                found += 1
-                yield Path(parent) / name
+def _logged(place: _Place, path: Path, function: Callable[[], _T | None]) -> _T | None:
+    try:
+        return function()
+    except (OSError, ProgramError, CommandError) as error:
+        # Also the ELF files of other tools are in a folder; one that was named is one that is missed.
+        level = logging.WARNING if path == place.path else logging.DEBUG
+        _log.log(level, "ELF file not added path=%s error=%s", path, error)
+        return None

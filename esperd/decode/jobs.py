@@ -16,7 +16,7 @@ from typing import Final
 
 import trio
 
-from esper_protocol.events import DecodeQueued, DecodeStarted
+from esper_protocol.events import Body, DecodeQueued, DecodeStarted
 from esper_protocol.records import CoredumpRecord, DecodeRecord, ElfRecord
 from esperd.clock import rfc3339, wall_ns
 from esperd.decode.decoder_process import DecodeOptions, DecoderProcess, remove_work_dirs, work_dir
@@ -31,6 +31,8 @@ _log: Final = logging.getLogger(__name__)
 _WAITING_FOR_ELF: Final = ("no_elf", "ambiguous_elf")
 # Of a dump that no job is for.
 _UNFINISHED: Final = ("none", "queued", "running")
+# How long a reload waits for an answer that takes milliseconds.
+_STORE_S: Final = 5.0
 # How long a stop waits for a report that is made already to reach the disk.
 _WRITE_GRACE_S: Final = 0.3
 
@@ -91,6 +93,11 @@ class DecodeJobs:
         while any(job.link is link for job in self._running.values()):
             # Without a deadline of its own: what runs is killed within half a second.
             await self._ended.park()
+
+    def publish_everywhere(self, body: Body) -> None:
+        """Publishes what concerns the decodes of all boards."""
+        for link in self._links.values():
+            link.publish(body)
 
     @property
     def running(self) -> int:
@@ -157,7 +164,7 @@ class DecodeJobs:
         try:
             # The thread gets a list of its own: dumps come and go meanwhile.
             folders = [self._store.folder(record.id) for record in self._store.records() if record.board in self._links]
-            await trio.to_thread.run_sync(_clean_up, folders, limiter=self._limiter)
+            await trio.to_thread.run_sync(_clean_up, folders, limiter=self._limiter, abandon_on_cancel=True)
             await self.queue_unfinished()
             async with trio.open_nursery() as nursery:
                 for _ in range(self._at_once):
@@ -178,7 +185,11 @@ class DecodeJobs:
         unserved = [record for record in self._unserved() if usable_sha256(record.app_sha256)]
         if unserved:
             # ELF files may have come while no daemon, or another one, was there.
-            known = await trio.to_thread.run_sync(self._known_sha256, limiter=self._limiter)
+            known: list[str] = []
+            with trio.move_on_after(_STORE_S) as waiting:
+                known = await trio.to_thread.run_sync(self._known_sha256, limiter=self._limiter, abandon_on_cancel=True)
+            if waiting.cancelled_caught:
+                _log.error("ELF store does not answer; dumps wait for the next ELF file or start")
             for record in unserved:
                 if any(_may_be_of(record, sha256) for sha256 in known):
                     self.queue(record)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-_VARIABLE: Final = "ESPERD_DECODER"
+_VARIABLE: Final = "ESPERD_HELD"
 # What is found may be starting others at that moment.
 _ROUNDS: Final = 3
 

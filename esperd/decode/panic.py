@@ -15,7 +15,7 @@ from esperd.core.limits import CoreLimits
 from esperd.core.panic import PanicDetector
 from esperd.core.panic_text import STACK_WORDS
 from esperd.decode.elf_choice import usable_sha256
-from esperd.decode.errors import ElfMismatchError
+from esperd.decode.errors import ElfMismatchError, WrongChipError
 from esperd.decode.frame_reports import describe_frame
 from esperd.decode.image import RISCV_NAMES, CoreImage, TaskImage
 from esperd.decode.match import MATCHING_SHARE, is_behind_xtensa_call
@@ -33,6 +33,9 @@ _PRINTED_NAMES: Final = {"MEPC": "pc", "S0/FP": "fp"}
 _ADDRESS: Final = re.compile(r"\b0x[4-9a-fA-F][0-9a-fA-F]{7}\b")
 # The firmware moves return addresses back by as much, onto the call. Source: esp-idf, esp_cpu_process_stack_pc.
 _CALL_BYTES: Final = 3
+# Data memory of the ESP32 and the ESP32-S2. Source: esp-idf, SOC_DRAM_LOW and SOC_DRAM_HIGH of all chips: on the others
+# it ends below, or begins above.
+_XTENSA_STACKS: Final = range(0x3FFA_E000, 0x4000_0000)
 # Functions of one report, inlined ones among them, and of the addresses in one reason: text of a stranger must not
 # make an answer without an end.
 _MAX_FUNCTIONS: Final = 256
@@ -57,10 +60,10 @@ class PanicText:
 
     @property
     def machine(self) -> Machine | None:
-        """What registers were printed; None for a bare backtrace, or an address in a message."""
+        """As registers or stack pointers tell; None where they don't, or there is only an address in a message."""
         if self.is_riscv:
             return "riscv"
-        return "xtensa" if "PC" in self.panic.registers else None
+        return "xtensa" if "PC" in self.panic.registers or is_of_xtensa(self.panic.backtrace) else None
 
     @property
     def app_sha256(self) -> str | None:
@@ -90,6 +93,14 @@ class PanicReport:
 def has_addresses(panic: Panic) -> bool:
     """Whether there is anything in a report that a program could name."""
     return bool(panic.backtrace or panic.registers or _ADDRESS.search(panic.reason))
+
+
+def is_of_xtensa(backtrace: Iterable[tuple[int, int]]) -> bool:
+    """Whether the stack pointers of a backtrace are in memory that only Xtensa chips have there.
+
+    It does not tell the ESP32-S3 from RISC-V chips, which may print backtraces, too.
+    """
+    return any(sp in _XTENSA_STACKS for _, sp in backtrace)
 
 
 def read_stack(lines: Iterable[bytes]) -> list[Segment]:
@@ -128,8 +139,11 @@ def decode_panic(text: PanicText, program: Program, *, force: bool = False) -> P
 
     Raises:
         ElfMismatchError: *program* is not the one that printed it, and not *force*.
+        WrongChipError: *program* is for another kind of processor.
     """
     panic = text.panic
+    if text.machine not in (None, program.machine):
+        raise WrongChipError(program.path, program.machine, "panic")
     match = _match(text, program, force=force)
     frames, stop = _frames(text, program)
     reports: list[FrameReport] = []
@@ -205,6 +219,8 @@ def _frames(text: PanicText, program: Program) -> tuple[list[Frame], str]:
         return frames, "no backtrace was printed"
     if len(panic.backtrace) > MAX_FRAMES:
         return frames, f"more than {MAX_FRAMES} frames"
+    if not frames:
+        return frames, "neither a backtrace nor a program counter was printed"
     return frames, "the firmware found the stack corrupted" if panic.backtrace_corrupted else "the backtrace ends"
 
 

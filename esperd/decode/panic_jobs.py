@@ -224,11 +224,8 @@ class PanicJobs:
                 self._cache.move_to_end(digest)
                 await trio.lowlevel.checkpoint()
                 return PanicOutcome("done", report=report)
-            elfs = await trio.to_thread.run_sync(self._elfs.known, limiter=self._limiter)
-            answer = await symbolizer.ask(source.request(job.number, stack, elfs), self.timeout_s)
+            answer = await self._ask(job, stack, symbolizer)
             if isinstance(answer, PanicAnswer) and answer.elf_path is not None:
-                used = Path(answer.elf_path)
-                await trio.to_thread.run_sync(self._elfs.note_use, used, limiter=self._limiter)
                 self._remember(digest, answer)
         except Exception as error:  # noqa: BLE001 - the supervision point of a job: it must not end the others
             _log.error("decode failed board=%s target=%s", source.board, source.target, exc_info=error)
@@ -236,6 +233,17 @@ class PanicJobs:
         if isinstance(answer, Silence):
             _log.warning("symbolizer failed board=%s target=%s error=%s", source.board, source.target, answer.error)
         return outcome_of(answer)
+
+    async def _ask(self, job: PanicJob, stack: list[bytes], symbolizer: Symbolizer) -> PanicAnswer | Silence:
+        # Around all of it: also the store may be what does not answer.
+        answer: PanicAnswer | Silence = Silence("timed_out", f"no answer within {self.timeout_s:g} s")
+        with trio.move_on_after(self.timeout_s):
+            elfs = await trio.to_thread.run_sync(self._elfs.known, limiter=self._limiter, abandon_on_cancel=True)
+            answer = await symbolizer.ask(job.source.request(job.number, stack, elfs), self.timeout_s)
+            if isinstance(answer, PanicAnswer) and answer.elf_path is not None:
+                used = Path(answer.elf_path)
+                await trio.to_thread.run_sync(self._elfs.note_use, used, limiter=self._limiter, abandon_on_cancel=True)
+        return answer
 
     def _remember(self, digest: bytes | None, answer: PanicAnswer) -> None:
         if digest is None or answer.report is None or not answer.is_certain:

@@ -24,8 +24,7 @@ from typing import Final, Literal
 
 import trio
 
-from esperd.decode.held_process import REAP_S, kill_session, open_held_process
-from esperd.decode.leftovers import Mark
+from esperd.decode.held_process import REAP_S, open_held_process, wait_for_end
 from esperd.decode.request import NICENESS
 
 Ending = Literal["exited", "timed_out", "flooded", "unstarted"]
@@ -68,14 +67,9 @@ async def run_limited(
     The input stays open: a program can tell by it that we are still there. No process of its session is left when this
     returns, however it ends, and none of those that left its session but kept its environment.
     """
-    mark = Mark()
     async with contextlib.AsyncExitStack() as held:
-        # Last, when the session is gone.
-        held.push_async_callback(_kill_marked, mark)
         try:
-            process = await held.enter_async_context(
-                open_held_process(command, mark.put_into(environment), directory=directory)
-            )
+            process = await held.enter_async_context(open_held_process(command, environment, directory=directory))
         except OSError as error:
             return ProcessResult("unstarted", errors=f"{command[0]}: {error.strerror}".encode())
         running = _Running(process, limits.output_bytes)
@@ -83,12 +77,6 @@ async def run_limited(
         with trio.move_on_after(limits.timeout_s) as deadline:
             await running.follow(request)
     return running.result(timed_out=deadline.cancelled_caught)
-
-
-async def _kill_marked(mark: Mark) -> None:
-    # Shielded: it takes milliseconds, and nobody else will ever look for them.
-    with trio.CancelScope(shield=True):
-        await trio.to_thread.run_sync(mark.kill)
 
 
 class _Running:
@@ -108,9 +96,8 @@ class _Running:
             async with trio.open_nursery() as readers:
                 readers.start_soon(self._read_output, nursery.cancel_scope)
                 readers.start_soon(self._read_errors)
-                await self._process.wait()
-                # A child that it left behind holds the pipes open, and would keep us here until the deadline.
-                kill_session(self._process.pid)
+                # With the children that it leaves behind, which hold the pipes open.
+                await wait_for_end(self._process)
                 readers.cancel_scope.deadline = trio.current_time() + REAP_S
             nursery.cancel_scope.cancel()
 

@@ -32,6 +32,7 @@ class KnownElf(msgspec.Struct, frozen=True, kw_only=True):
 class DecodeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One decode.
 
+    ``number`` is that of the dump where ``dump`` is a text with several, counted from 1; without it, it is the last.
     ``elf`` is the program to decode with. Without it, one of ``elfs`` is chosen by the SHA-256 in the dump or else
     ``app_sha256``, which is what the log said; with ``needs_elf`` it is an error when none is the right one. ``rom``
     is the chip's ROM as an ELF file; without it one is looked for among ``elfs`` and where `RomSearch`
@@ -41,6 +42,7 @@ class DecodeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     dump: str
+    number: int | None = None
     elf: str | None = None
     elfs: list[KnownElf] = []
     needs_elf: bool = False
@@ -65,8 +67,14 @@ class DecodeProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DecodeAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Either ``report`` and the same as ``text``, or ``error``."""
+    """Either ``report`` and the same as ``text``, or ``error``.
+
+    ``number`` says which dump it is of the ``count`` that are in the file, and ``line`` where its START marker is.
+    """
 
     report: Report | None = None
     text: str | None = None
     error: DecodeProblem | None = None
+    number: int = 1
+    count: int = 1
+    line: int | None = None

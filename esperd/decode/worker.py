@@ -16,7 +16,7 @@ import msgspec
 
 from esperd.decode.backends.backend import Backend, Decoded
 from esperd.decode.backends.native import NativeBackend
-from esperd.decode.dump import MAX_DUMP_BYTES, read_dump
+from esperd.decode.dump import MAX_DUMP_BYTES, printed_dumps, read_dump
 from esperd.decode.elf_choice import NoElfError, choose_by_sha256, choose_by_trying, usable_sha256
 from esperd.decode.errors import DecodeError, ElfMismatchError
 from esperd.decode.image import CoreImage, read_image
@@ -32,6 +32,7 @@ from esperd.decode.request import (
     KnownElf,
 )
 from esperd.decode.stdin_watch import die_with_stdin
+from esperd.regular_file import open_regular
 
 _NATIVE: Final = NativeBackend()
 # A request names the ELF files of a full store, which are some thousands at most.
@@ -84,23 +85,43 @@ def _failure(code: str, message: str) -> DecodeAnswer:
 
 
 def _answer(request: DecodeRequest) -> DecodeAnswer:
+    answer = DecodeAnswer()
     try:
-        decoded = _decode(request)
-    except ElfMismatchError as error:
-        return _failure(error.code, f"{error}; --force decodes it all the same")
+        data, answer = _find(request)
+        decoded = _decode(request, data)
     except Exception as error:  # noqa: BLE001 - the end of the process: a sentence instead of a traceback
-        return DecodeAnswer(error=problem_of(error, "decoder", request.dump))
-    return DecodeAnswer(report=decoded.report, text=decoded.text)
+        return msgspec.structs.replace(answer, error=_problem(error, request))
+    return msgspec.structs.replace(answer, report=decoded.report, text=decoded.text)
 
 
-def _decode(request: DecodeRequest) -> Decoded:
-    if request.backend not in BACKENDS:
-        raise DecodeError("bad_request", f"there is no backend {request.backend!r}; known are {', '.join(BACKENDS)}")
+def _problem(error: Exception, request: DecodeRequest) -> DecodeProblem:
+    if isinstance(error, ElfMismatchError):
+        return DecodeProblem(code=error.code, message=f"{error}; --force decodes it all the same")
+    return problem_of(error, "decoder", request.dump)
+
+
+def _find(request: DecodeRequest) -> tuple[bytes, DecodeAnswer]:
+    """The dump that is asked for, and an answer that says which one it is."""
     path = Path(request.dump)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         data = file.read(_MAX_FILE_BYTES + 1)
     if len(data) > _MAX_FILE_BYTES:
         raise DecodeError("too_large", f"{path} is larger than any core dump")
+    printed = printed_dumps(data)
+    count = max(len(printed), 1)
+    number = count if request.number is None else request.number
+    if not 1 <= number <= count:
+        there = "is 1 core dump" if count == 1 else f"are {count} core dumps"
+        raise DecodeError("bad_request", f"there {there} in it, and no number {number}")
+    if not printed:
+        return data, DecodeAnswer()
+    chosen = printed[number - 1]
+    return chosen.text, DecodeAnswer(number=number, count=count, line=chosen.line)
+
+
+def _decode(request: DecodeRequest, data: bytes) -> Decoded:
+    if request.backend not in BACKENDS:
+        raise DecodeError("bad_request", f"there is no backend {request.backend!r}; known are {', '.join(BACKENDS)}")
     image = read_image(read_dump(data))
     elf, is_named_by_log = _choose(request, image, data)
     decoded = _decode_with(request, image, data, elf)

@@ -32,6 +32,7 @@ from esperd.decode.errors import DecodeError, ElfMismatchError
 from esperd.decode.image import CoreImage, read_image
 from esperd.decode.report import DecoderReport, ElfMatch, Report, TaskReport
 from esperd.decode.request import ESP_COREDUMP, DecodeRequest
+from esperd.regular_file import check_regular, open_regular
 
 # The tool asks GDB one thing after the other, and takes no answer within this time for an empty one. It waits as long
 # for what GDB refuses, which is two questions for each task whose control block can't be read.
@@ -76,6 +77,8 @@ class EspCoredumpBackend:
             raise DecodeError("no_elf", "esp-coredump can't decode without the program's ELF file; name it with --elf")
         if reason := self.unavailable(image.machine, request):
             raise DecodeError("unavailable", f"esp-coredump can't be used: {reason}")
+        # The tool and its GDB open it again by themselves.
+        check_regular(elf)
         gdb, work_dir = find_gdb(image.machine, request.gdb), request.work_dir
         assert gdb is not None and work_dir is not None  # noqa: PT018, S101 - as just checked
         base = _base_report(data, elf, image, request)
@@ -99,7 +102,7 @@ def _base_report(data: bytes, elf: Path, image: CoreImage, request: DecodeReques
 def _match(elf: Path, image: CoreImage, *, force: bool) -> ElfMatch:
     if image.app_sha256 is None or not image.app_sha256.strip("0"):
         return "unknown"
-    with elf.open("rb") as file:
+    with open_regular(elf) as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256.startswith(image.app_sha256):
         return "sha256"

@@ -20,6 +20,7 @@ from esperd.decode.program.errors import DamagedProgramError, ProgramError
 from esperd.decode.program.limits import MAX_SECTION_BYTES, MAX_SECTIONS
 from esperd.decode.program.model import Machine
 from esperd.decode.program.work import Work
+from esperd.regular_file import open_regular
 
 _HEADER: Final = struct.Struct("<16sHHIIIIIHHHHHH")
 _SECTION: Final = struct.Struct("<10I")
@@ -93,7 +94,7 @@ class ElfFile:
     def open(cls, path: Path, *, is_rom: bool = False) -> Self:
         """Opens *path*; raises ProgramError when it cannot be read or is no ELF32 program for Xtensa or RISC-V."""
         try:
-            file = path.open("rb")
+            file = open_regular(path)
         except OSError as error:
             raise ProgramError(f"{path} can't be opened: {error.strerror}") from error
         try:

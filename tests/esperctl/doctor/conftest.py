@@ -11,6 +11,7 @@ import pytest
 from esper_protocol.records import BoardRecord, CoredumpRecord, DaemonRecord
 from esperctl.doctor.machine import DiskSpace, Machine
 from esperctl.doctor.survey import Answer, Sample, Survey
+from esperctl.local_configuration import Configuration, Problem, SeenBy, Setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,9 @@ class Tree:
     space: DiskSpace = field(default_factory=lambda: DiskSpace(100 * GIB, 50 * GIB))
     synchronised: bool | None = True
     now_ns: int = NOW_NS
-    problems: list[str] = field(default_factory=list[str])
+    settings: dict[str, object] = field(default_factory=lambda: {"limits.free_disk_percent": 5.0})
+    problems: list[Problem] = field(default_factory=list[Problem])
+    warnings: list[Problem] = field(default_factory=list[Problem])
     uid: int = ANNA
 
     def write(self, name: str, text: str = "", mode: int = 0o644) -> Path:
@@ -51,12 +54,26 @@ class Tree:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.symlink_to(target)
 
-    def process(self, pid: int, *arguments: str, opens: tuple[str, ...] = (), name: str | None = None) -> None:
+    def process(
+        self,
+        pid: int,
+        *arguments: str,
+        opens: tuple[str, ...] = (),
+        name: str | None = None,
+        unit: str | None = None,
+        masters: tuple[int, ...] = (),
+    ) -> None:
+        """A process; of ``masters`` it has the other ends, ``unit`` is its unit of systemd, with the slices above."""
         self.write(f"/proc/{pid}/comm", f"{name or arguments[0].rpartition('/')[2]}\n")
         self.write(f"/proc/{pid}/cmdline", "".join(f"{argument}\0" for argument in arguments))
-        (self.root / f"proc/{pid}/fd").mkdir()
+        (self.root / f"proc/{pid}/fd").mkdir(exist_ok=True)
         for number, device in enumerate(opens):
             self.link(f"/proc/{pid}/fd/{number}", device)
+        for index in masters:
+            self.link(f"/proc/{pid}/fd/{100 + index}", "/dev/ptmx")
+            self.write(f"/proc/{pid}/fdinfo/{100 + index}", f"pos:\t0\nflags:\t02\ntty-index:\t{index}\n")
+        if unit is not None:
+            self.write(f"/proc/{pid}/cgroup", f"0::/{unit}\n")
 
     def usb(self, name: str, vendor: str, product: str, *, serial: str | None = None, label: str | None = None) -> None:
         folder = f"/sys/devices/pci/usb1/{name}"
@@ -91,8 +108,13 @@ class Tree:
             now_ns=self.now_ns,
             disk_space=lambda folder: self.space,
             clock_is_synchronised=lambda: self.synchronised,
-            configuration_problems=lambda file: self.problems,
+            configuration=self._configuration,
         )
+
+    def _configuration(self, file: str) -> Configuration:
+        settings = [Setting(key, value, "default") for key, value in self.settings.items()]
+        problems, seen_by = self.problems if file else [], SeenBy("user", "anna")
+        return Configuration(file or None, seen_by, problems, self.warnings, [] if problems else settings)
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def test_a_port_that_no_group_may_open_needs_a_rule(stranger: Tree, file_gid: in
     (stranger.root / "dev/ttyUSB0").chmod(0o600)
     found = examine(user_groups.check, stranger)["no_port_rule"]
     assert "mode 0600" in found.what
+    assert found.what.startswith("the user ")
     assert 'GROUP="dialout"' in (found.mend or "")
 
 
@@ -92,6 +93,8 @@ def test_a_port_without_a_device_is_a_container_s(tree: Tree, examine: Examine) 
     tree.adapter()
     (tree.root / "dev/ttyUSB0").unlink()
     assert examine(ports.check, tree)["no_device_node"].severity == "serious"
+    (tree.root / "run/udev").rmdir()
+    assert "--device /dev/ttyUSB0" in examine(ports.check, tree)["no_device_node"].what
 
 
 def test_an_adapter_without_a_port_needs_its_driver(tree: Tree, examine: Examine) -> None:
@@ -126,8 +129,15 @@ def test_an_absent_board_says_why_and_what_else_is_plugged_in(tree: Tree, examin
 
 def test_a_board_by_a_name_that_moves_is_told_its_own(tree: Tree, examine: Examine, daemons: Daemons) -> None:
     tree.adapter()
+    tree.process(4242, "/usr/bin/esperd", "bench1=ttyUSB0")
     found = examine(ports.check, tree, daemons.survey())["kernel_name"]
-    assert found.mend == "esperd bench1=/dev/serial/by-id/usb-Silicon_Labs_CP2102N_S1-1-if00-port0"
+    stable = "/dev/serial/by-id/usb-Silicon_Labs_CP2102N_S1-1-if00-port0"
+    assert (found.mend or "").endswith(f"; /usr/bin/esperd bench1={stable} &") or "sudo -u" in (found.mend or "")
+    # The board of a service has its port in the file, which goes before the instance's name.
+    tree.process(4242, "esperd", "--instance", "bench1", unit="system.slice/esperd@bench1.service")
+    found = examine(ports.check, tree, daemons.survey())["kernel_name"]
+    assert f'[boards.bench1]\\nport = "{stable}"' in (found.mend or "")
+    assert (found.mend or "").endswith("sudo systemctl reload esperd@bench1.service")
 
 
 # Holders --------------------------------------------------------------------------------------------------------
@@ -155,6 +165,22 @@ def test_the_daemon_itself_may_hold_its_port(tree: Tree, examine: Examine, daemo
     tree.adapter()
     tree.process(4242, "/usr/bin/esperd", "ttyUSB0", opens=("/dev/ttyUSB0",))
     assert [found.severity for found in examine(port_holders.check, tree, daemons.survey()).values()] == ["ok"]
+
+
+def test_the_other_end_of_a_pseudo_terminal_is_in_nobody_s_way(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    tree.process(4242, "/usr/bin/esperd", "/dev/pts/3", opens=("/dev/pts/3",))
+    tree.process(77, "simulator", opens=("/dev/pts/3",), masters=(3,))
+    survey = daemons.survey(daemons.changed_board(port="/dev/pts/3"))
+    assert list(examine(port_holders.check, tree, survey)) == ["ports_free"]
+    tree.process(78, "picocom", "/dev/pts/3", opens=("/dev/pts/3",), masters=(4,))
+    assert "picocom /dev/pts/3 (pid 78) has it open" in examine(port_holders.check, tree, survey)["port_held"].what
+
+
+def test_who_has_a_port_that_is_lent_is_not_to_be_killed(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    tree.process(77, "esptool.py", opens=("/dev/ttyUSB0",))
+    survey = daemons.survey(daemons.changed_board(state="released"))
+    found = examine(port_holders.check, tree, survey)["port_lent"]
+    assert (found.severity, found.mend) == ("note", None)
 
 
 def test_a_port_that_nobody_needs_is_held_with_a_warning_only(tree: Tree, examine: Examine) -> None:

@@ -82,9 +82,11 @@ def test_gpsd_and_a_login_prompt_take_ports(tree: Tree, examine: Examine) -> Non
 
 
 def test_a_daemon_of_another_version_is_to_be_restarted(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    unit = "system.slice/system-esperd.slice/esperd@bench1.service"
+    tree.process(4242, "esperd", "--instance", "bench1", unit=unit)
     found = examine(versions.check, tree, daemons.survey(version="0.0.9"))["other_version"]
     assert found.subject == "esperd 0.0.9"
-    assert found.mend == "sudo systemctl restart esperd@bench1"
+    assert found.mend == "sudo systemctl restart esperd@bench1.service"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,11 @@ def test_sockets_that_do_not_answer(tree: Tree, examine: Examine, kind: str, sev
 def test_a_machine_without_a_daemon_is_told_how_to_start_one(tree: Tree, examine: Examine) -> None:
     found = examine(sockets.check, tree)["no_daemon"]
     assert found.severity == "warning"
-    assert "esperd ttyUSB0" in (found.mend or "")
+    assert (found.mend or "").startswith("esperd sim:console &")
+    tree.adapter("ttyUSB3")
+    assert examine(sockets.check, tree)["no_daemon"].mend == "esperd ttyUSB3 &"
+    tree.write("/etc/systemd/system/esperd@.service")
+    assert examine(sockets.check, tree)["no_daemon"].mend == "sudo systemctl enable --now esperd@ttyUSB3"
 
 
 def test_a_folder_that_is_closed_is_serious_when_nobody_else_answers(
@@ -124,6 +130,20 @@ def test_a_daemon_whose_socket_is_elsewhere_is_found_by_its_process(
 ) -> None:
     tree.process(11, *arguments)
     assert examine(sockets.check, tree)["daemon_elsewhere"].subject == "process 11"
+
+
+@pytest.mark.parametrize(
+    ("flags", "socket"),
+    [(("--socket", "/srv/x y.sock"), "'/srv/x y.sock'"), (("--runtime-dir=lab",), "/srv/lab/a.sock"), ((), None)],
+)
+def test_the_socket_of_a_daemon_is_read_from_its_flags(
+    tree: Tree, examine: Examine, flags: tuple[str, ...], socket: str | None
+) -> None:
+    tree.process(11, "esperd", *flags, "a=ttyUSB0")
+    tree.link("/proc/11/cwd", "/srv")
+    tree.write("/srv/lab/a.sock")
+    found = examine(sockets.check, tree)["daemon_elsewhere"].mend or ""
+    assert found == f"esperctl --socket {socket} doctor" if socket else found.startswith("tr ")
 
 
 def test_a_decoder_is_no_daemon(tree: Tree, examine: Examine) -> None:

@@ -10,6 +10,7 @@ from esper_protocol.records import DecodeRecord, ElfRecord
 from esperctl.doctor import clock, config, disk, elfs
 from esperctl.doctor.machine import DiskSpace
 from esperctl.doctor.survey import Answer, Sample, Survey
+from esperctl.local_configuration import Problem
 
 if TYPE_CHECKING:
     from tests.esperctl.doctor.conftest import Daemons, Examine, Tree
@@ -33,18 +34,13 @@ def test_free_space_is_compared_with_the_floor(
 
 def test_the_floor_is_the_configured_one(tree: Tree, examine: Examine, daemons: Daemons) -> None:
     tree.space = DiskSpace(100 * GIB, 15 * GIB)
-    tree.write("/etc/esperd/esperd.toml", "[limits]\nfree_disk_percent = 20\n")
+    tree.settings["limits.free_disk_percent"] = 20
     assert "below 20 %" in examine(disk.check, tree, daemons.survey())["disk_full"].what
-    # The user's file goes before the machine's.
-    tree.write("/home/anna/.config/esperd/esperd.toml", "[limits]\nfree_disk_percent = 10.0\n")
-    assert list(examine(disk.check, tree, daemons.survey())) == ["disk"]
 
 
-@pytest.mark.parametrize("text", ["[limits", "limits = 3", "[limits]\nfree_disk_percent = 'x'", "[boards.a]\nx = 1"])
-def test_a_wrong_configuration_does_not_hide_the_disk(
-    tree: Tree, examine: Examine, daemons: Daemons, text: str
-) -> None:
-    tree.write("/etc/esperd/esperd.toml", text)
+def test_a_wrong_configuration_does_not_hide_the_disk(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    tree.write("/etc/esperd/esperd.toml", "[limits")
+    tree.problems = [Problem("/etc/esperd/esperd.toml:1:8: not valid TOML", "/etc/esperd/esperd.toml:1:8", 1)]
     assert list(examine(disk.check, tree, daemons.survey())) == ["disk"]
 
 
@@ -62,23 +58,33 @@ def test_without_a_daemon_the_usual_places_are_looked_at(tree: Tree, examine: Ex
 # Configuration --------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_no_toml_is_serious(tree: Tree, examine: Examine) -> None:
-    tree.write("/etc/esperd/esperd.toml", "baud = \n")
-    found = examine(config.check, tree)["config_invalid"]
-    assert (found.severity, found.subject) == ("serious", "/etc/esperd/esperd.toml")
-    assert "line 1" in found.what
+def test_all_that_the_daemon_does_not_understand_is_serious_and_names_its_place_once(tree: Tree) -> None:
+    file = "/etc/esperd/esperd.toml"
+    tree.write(file, "buad = 9600\n")
+    tree.problems = [
+        Problem(f"{file}:1: buad is not a known key", f"{file}:1", 1),
+        Problem(f"{file}:2:6: not valid TOML: Invalid value", f"{file}:2:6", 2, "write x = 1"),
+    ]
+    found = list(config.check(tree.machine, Survey()))
+    assert [(finding.code, finding.severity) for finding in found] == [("config_invalid", "serious")] * 2
+    assert [(finding.subject, finding.what) for finding in found] == [
+        (f"{file}:1", "buad is not a known key"),
+        (f"{file}:2:6", "not valid TOML: Invalid value; write x = 1"),
+    ]
+    assert (found[0].mend or "").endswith(f"{{EDITOR:-nano}} {file} && esperctl config check {file}")
 
 
-def test_what_the_daemon_does_not_understand_is_serious(tree: Tree, examine: Examine) -> None:
-    tree.write("/etc/esperd/esperd.toml", "buad = 9600\n")
-    tree.problems = ["buad is not a known key", "another"]
-    found = examine(config.check, tree)["config_invalid"]
-    assert found.what == "esperd does not start with it: buad is not a known key (and 1 more)"
-    assert found.mend == "esperctl config check /etc/esperd/esperd.toml"
+def test_what_the_service_would_do_without_is_a_warning(tree: Tree, examine: Examine) -> None:
+    file = "/etc/esperd/esperd.toml"
+    tree.write(file, "elf = ['/home/anna/build']\n")
+    tree.warnings = [Problem(f"{file}:1: elf names '/home/anna/build', which the service does not see", f"{file}:1", 1)]
+    found = examine(config.check, tree)
+    assert {code: finding.severity for code, finding in found.items()} == {"config_doubtful": "warning", "config": "ok"}
 
 
-def test_a_good_file_and_none_are_fine(tree: Tree, examine: Examine) -> None:
-    assert list(examine(config.check, tree)) == ["no_config"]
+def test_a_good_file_is_fine_and_where_there_is_none_the_places_are_named(tree: Tree, examine: Examine) -> None:
+    found = examine(config.check, tree)["no_config"]
+    assert "/home/anna/.config/esperd/esperd.toml or /etc/esperd/esperd.toml" in found.what
     tree.write("/etc/esperd/esperd.toml", "baud = 9600\n")
     assert list(examine(config.check, tree)) == ["config"]
 
@@ -92,6 +98,13 @@ def test_a_file_that_may_not_be_read_is_told(tree: Tree, examine: Examine) -> No
 def test_a_folder_in_place_of_the_file_is_told(tree: Tree, examine: Examine) -> None:
     (tree.root / "etc/esperd/esperd.toml").mkdir(parents=True)
     assert examine(config.check, tree)["config_unreadable"].severity == "serious"
+
+
+def test_the_file_of_a_daemon_that_runs_is_looked_at_too(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    tree.process(4242, "esperd", "--config", "lab.toml", "bench1=ttyUSB0")
+    tree.link("/proc/4242/cwd", "/srv")
+    tree.write("/srv/lab.toml")
+    assert examine(config.check, tree, daemons.survey())["config"].subject == "/srv/lab.toml"
 
 
 # ELF files ------------------------------------------------------------------------------------------------------
@@ -128,6 +141,11 @@ def test_a_board_whose_program_is_not_stored_is_a_note(
     elf = ElfRecord(sha256="ffff0000a" + "0" * 55, name="a", path="/a", size_bytes=1, added_at="", machine="xtensa")
     survey = Survey((Answer(answer.path, answer.daemon, answer.boards, (), (elf,)),))
     assert ("elf_unknown" in examine(elfs.check, tree, survey)) == is_missed
+
+
+def test_the_program_of_a_simulated_board_comes_with_the_daemon(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    board = daemons.changed_board(port="sim:crash", app_sha256="54bf6313b")
+    assert examine(elfs.check, tree, daemons.survey(board)) == {}
 
 
 def test_the_record_of_a_finding_is_plain_json(tree: Tree, examine: Examine) -> None:

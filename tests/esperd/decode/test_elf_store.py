@@ -1,24 +1,20 @@
 """ELF files: stored once each, under a limit, found by the beginning of their hash."""
 
 import hashlib
-import os
-import time
 from pathlib import Path
 from typing import Final
 
 import pytest
-import trio
 
-from esper_protocol.records import ElfRecord
 from esperd.decode.elf_choice import NoElfError, choose_by_sha256, choose_by_trying, usable_sha256
 from esperd.decode.elf_store import ElfStore, sha256_of
 from esperd.decode.elf_upload import Upload, add_file
-from esperd.decode.elf_watch import ElfWatch, find_elf_files
 from esperd.decode.program import ProgramError
 from esperd.decode.request import KnownElf
 from esperd.errors import CommandError
 from esperd.simulation.scenarios import FIRMWARE_ELF
 from esperd.storage.files import Access
+from esperd.testing.elf_builds import build_elf
 
 SIZE: Final = FIRMWARE_ELF.stat().st_size
 
@@ -28,15 +24,6 @@ def store(tmp_path: Path) -> ElfStore:
     store = ElfStore(tmp_path / "elfs", 10 * SIZE, Access())
     store.prepare()
     return store
-
-
-def build(folder: Path, number: int, name: str = "app.elf") -> Path:
-    """A program that differs from all others in its last byte only, and is older than a linker at work."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_bytes(FIRMWARE_ELF.read_bytes() + bytes([number]))
-    os.utime(path, (time.time() - 60, time.time() - 60))
-    return path
 
 
 def names(store: ElfStore) -> list[str]:
@@ -57,8 +44,8 @@ def test_a_file_is_stored_under_its_hash_with_where_it_came_from(store: ElfStore
 
 
 def test_the_same_file_is_stored_once(store: ElfStore, tmp_path: Path) -> None:
-    assert add_file(store, build(tmp_path / "a", 1)) is not None
-    assert add_file(store, build(tmp_path / "b", 1)) is None
+    assert add_file(store, build_elf(tmp_path / "a", 1)) is not None
+    assert add_file(store, build_elf(tmp_path / "b", 1)) is None
     assert len(store.records()) == 1
     assert len(list(store.directory.iterdir())) == 2
 
@@ -84,10 +71,10 @@ def test_what_is_no_program_for_an_esp_chip_is_not_stored(store: ElfStore, tmp_p
 def test_the_oldest_that_nobody_uses_goes_first(tmp_path: Path) -> None:
     store = ElfStore(tmp_path / "elfs", 3 * SIZE + 10, Access())
     for number in range(3):
-        add_file(store, build(tmp_path / str(number), number, f"{number}.elf"))
+        add_file(store, build_elf(tmp_path / str(number), number, f"{number}.elf"))
     first = store.records()[0]
     store.note_use(store.path(first.sha256))
-    add_file(store, build(tmp_path / "3", 3, "3.elf"))
+    add_file(store, build_elf(tmp_path / "3", 3, "3.elf"))
     assert names(store) == ["0.elf", "2.elf", "3.elf"]
 
 
@@ -145,7 +132,7 @@ def test_what_a_killed_daemon_left_is_removed_and_what_a_running_one_receives_is
 
 
 def test_a_file_is_found_and_removed_by_its_first_digits(store: ElfStore, tmp_path: Path) -> None:
-    records = [add_file(store, build(tmp_path / str(number), number)) for number in range(2)]
+    records = [add_file(store, build_elf(tmp_path / str(number), number)) for number in range(2)]
     first = records[0]
     assert first is not None
     assert store.find(first.sha256[:8].upper()).sha256 == first.sha256
@@ -218,52 +205,3 @@ def test_trying_stops_where_there_are_too_many_to_try() -> None:
     with pytest.raises(NoElfError) as refused:
         choose_by_trying(elfs, "riscv", lambda _: pytest.fail("tried"))
     assert refused.value.code == "ambiguous_elf"
-
-
-# Folders --------------------------------------------------------------------------------------------------
-
-
-def test_elf_files_are_found_where_builds_put_them(tmp_path: Path) -> None:
-    wanted = [
-        build(tmp_path / "build", 1),
-        build(tmp_path / "build" / "bootloader", 2, "bootloader.elf"),
-        build(tmp_path / ".pio" / "build" / "board", 3, "firmware.elf"),
-    ]
-    build(tmp_path / "build" / "CMakeFiles" / "x", 4)
-    build(tmp_path / "a" / "b" / "c" / "d", 5)
-    (tmp_path / "build" / "app.bin").touch()
-    assert sorted(find_elf_files(tmp_path)) == sorted(wanted)
-
-
-async def test_a_folder_is_watched_and_a_file_is_not(store: ElfStore, tmp_path: Path) -> None:
-    added: list[ElfRecord] = []
-    limiter = trio.CapacityLimiter(1)
-    named = build(tmp_path / "named", 1, "named.elf")
-    # One that is being written just now is not complete, unless somebody says that it is.
-    named.touch()
-    folder = tmp_path / "build"
-    build(folder, 2)
-    with trio.fail_after(5):
-        await ElfWatch(store, (named,), added.append, limiter).run()
-    assert [record.name for record in added] == ["named.elf"]
-
-    send, receive = trio.open_memory_channel[ElfRecord](10)
-    with trio.fail_after(60):
-        async with trio.open_nursery() as nursery:
-            watch = ElfWatch(store, (folder, tmp_path / "later"), send.send_nowait, limiter, 0.01)
-            nursery.start_soon(watch.run)
-            first = await receive.receive()
-            rebuilt = build(folder, 3)
-            assert (await receive.receive()).sha256 == sha256_of(rebuilt) != first.sha256
-            build(tmp_path / "later", 4, "later.elf")
-            assert (await receive.receive()).name == "later.elf"
-            nursery.cancel_scope.cancel()
-
-
-async def test_a_file_that_a_linker_writes_is_left_until_it_is_settled(store: ElfStore, tmp_path: Path) -> None:
-    path = build(tmp_path / "build", 1)
-    path.touch()
-    added: list[ElfRecord] = []
-    with trio.move_on_after(0.3):
-        await ElfWatch(store, (path.parent,), added.append, trio.CapacityLimiter(1), 0.01).run()
-    assert added == []

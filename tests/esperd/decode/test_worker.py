@@ -14,6 +14,7 @@ import trio
 
 from esperd.decode.backends.gdb_text import parse_gdb_text
 from esperd.simulation.scenarios import FIRMWARE_ELF, RECORDINGS
+from esperd.testing.elf_builds import silent_file
 
 SHA256: Final = hashlib.sha256(FIRMWARE_ELF.read_bytes()).hexdigest()
 CRASH: Final = RECORDINGS / "crash.raw"
@@ -162,8 +163,7 @@ async def test_a_request_that_is_none_is_an_answer(line: bytes) -> None:
         ({"dump": "/nonexistent"}, "unreadable"),
         ({"dump": "/"}, "unreadable"),
         ({"dump": str(FIRMWARE_ELF)}, "no_dump"),
-        ({"dump": "/dev/null"}, "no_dump"),
-        ({"dump": "/dev/zero"}, "too_large"),
+        ({"dump": "/dev/zero"}, "unreadable"),
         ({"elf": "/nonexistent"}, "bad_elf"),
         ({"elf": str(CRASH)}, "bad_elf"),
         ({"backend": "magic"}, "bad_request"),
@@ -176,6 +176,23 @@ async def test_what_can_not_be_decoded_is_told_in_a_sentence(change: dict[str, o
     assert "Traceback" not in error["message"]
 
 
+async def test_a_file_that_is_empty_or_larger_than_any_dump_is_told_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "dump"
+    path.touch()
+    assert (await ask({"dump": str(path)}))["error"]["code"] == "no_dump"
+    os.truncate(path, 1 << 40)
+    assert (await ask({"dump": str(path)}))["error"]["code"] == "too_large"
+
+
+@pytest.mark.parametrize("backend", ["native", "esp-coredump"])
+async def test_a_fifo_in_the_place_of_a_program_is_not_waited_for(tmp_path: Path, backend: str) -> None:
+    fifo = tmp_path / "app.elf"
+    os.mkfifo(fifo)
+    with trio.fail_after(20):
+        answer = await ask({"dump": str(CRASH), "elf": str(fifo), "backend": backend, "work_dir": str(tmp_path)})
+    assert "it is no regular file" in answer["error"]["message"]
+
+
 async def test_too_little_memory_is_an_answer_or_a_crash_without_a_word(tmp_path: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(CRASH.read_bytes() + b"A" * 200 * 1024**2)
@@ -183,19 +200,20 @@ async def test_too_little_memory_is_an_answer_or_a_crash_without_a_word(tmp_path
     assert error["code"] == "memory"
 
 
-def test_it_dies_with_whoever_holds_its_input() -> None:
+def test_it_dies_with_whoever_holds_its_input(tmp_path: Path) -> None:
     worker = subprocess.Popen(
         [sys.executable, "-m", "esperd.decode.worker"], stdin=subprocess.PIPE, start_new_session=True
     )
     assert worker.stdin is not None
-    # A dump that never comes, so that it can't be done before.
-    fifo_request = {"dump": f"/proc/{os.getpid()}/fd/{os.pipe()[0]}", "watch_stdin": True}
-    worker.stdin.write(json.dumps(fifo_request).encode() + b"\n")
-    worker.stdin.flush()
-    with pytest.raises(subprocess.TimeoutExpired):
-        worker.wait(0.5)
-    worker.stdin.close()
-    assert worker.wait(5) == -9
+    dump = Path(shutil.copy(CRASH, tmp_path))
+    # A dump that does not come, so that it can't be done before.
+    with silent_file(dump):
+        worker.stdin.write(json.dumps({"dump": str(dump), "watch_stdin": True}).encode() + b"\n")
+        worker.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(0.5)
+        worker.stdin.close()
+        assert worker.wait(5) == -9
 
 
 # Espressif's tool -----------------------------------------------------------------------------------------
