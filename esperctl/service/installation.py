@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from esperctl.service.instances import instances
+from esperctl.service.plugged import instance_by_link
 from esperctl.service.record import Record, content_of, fingerprint, read_record
 from esperctl.service.scope import Scope
 from esperctl.service.shipped import File, files_of
@@ -101,13 +102,23 @@ def reload_udev(scope: Scope) -> Step:
 
 
 def _daemons(scope: Scope, boards: Sequence[str], *, restart: bool) -> Iterator[Step]:
-    units = [f"esperd@{board}.service" for board in boards]
-    others = [name for name in instances(scope) if name.endswith(".service") and name not in units]
+    reasons = {f"esperd@{name}.service": why for name, why in (_named(scope, board) for board in boards)}
+    units = list(reasons)
+    there = [name for name in instances(scope) if name.endswith(".service")]
+    others = [name for name in there if name not in units]
     if restart and others:
         yield Run((*scope.systemctl, "try-restart", *others), "makes daemons that run be of this version")
-    elif others:
-        yield Leave(", ".join(others), "a daemon that runs stays as it is; --restart starts it anew", "unchanged")
+    elif there and not restart:
+        yield Leave(", ".join(there), "a daemon that runs stays as it is; --restart starts it anew", "unchanged")
     if restart and units:
         yield Run((*scope.systemctl, "try-restart", *units), "makes daemons that run be of this version")
-    for unit in units:
-        yield Run((*scope.systemctl, "enable", "--now", unit), "starts the daemon, now and at each boot")
+    for unit, why in reasons.items():
+        yield Run((*scope.systemctl, "enable", "--now", unit), why)
+
+
+def _named(scope: Scope, board: str) -> tuple[str, str]:
+    """The instance for a board, and what starting it is for."""
+    link = instance_by_link(scope, board)
+    if link is None:
+        return board, "starts the daemon, now and at each boot"
+    return link, f"starts the daemon of the chip that is {board} now, wherever it is plugged in; udev starts it, too"

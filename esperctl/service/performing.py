@@ -9,7 +9,18 @@ from typing import Final, assert_never
 
 from esperctl.errors import FailedError, TimedOutError
 from esperctl.service.record import encode_record
-from esperctl.service.steps import Leave, RemoveFile, RemoveFolder, RemoveTree, Run, Step, WriteFile, WriteRecord
+from esperctl.service.running import check_idle
+from esperctl.service.steps import (
+    CheckIdle,
+    Leave,
+    RemoveFile,
+    RemoveFolder,
+    RemoveTree,
+    Run,
+    Step,
+    WriteFile,
+    WriteRecord,
+)
 
 # Longer than a dozen daemons take to stop, of which each has 30 s.
 _TIMEOUT_S: Final = 600
@@ -20,6 +31,7 @@ def perform(steps: Sequence[Step], announce: Callable[[Step], None]) -> None:
 
     Raises:
         FailedError: a file or a program failed. What comes after is left undone; doing all again does no harm.
+        BusyError: a daemon runs that was not to; the same holds.
         TimedOutError: a program did not end.
     """
     for step in steps:
@@ -48,6 +60,8 @@ def _perform(step: Step) -> bool:
             return _remove_folder(step.path)
         case RemoveTree():
             return _remove_tree(step.path)
+        case CheckIdle():
+            check_idle(step.path)
         case Run():
             _run(step)
         case Leave():

@@ -8,7 +8,7 @@ from esperctl.service.installation import reload_udev
 from esperctl.service.instances import instances
 from esperctl.service.record import Record, content_of, fingerprint, read_record
 from esperctl.service.scope import Scope
-from esperctl.service.steps import Leave, RemoveFile, RemoveFolder, RemoveTree, Run, Step
+from esperctl.service.steps import CheckIdle, Leave, RemoveFile, RemoveFolder, RemoveTree, Run, Step
 
 # Exit code of userdel and groupdel where there is none of that name.
 _NO_SUCH_NAME: Final = frozenset({6})
@@ -25,10 +25,14 @@ def plan_removal(scope: Scope, *, purge: bool) -> list[Step]:
         FailedError: something can't be read, or systemd does not answer.
     """
     record = read_record(scope.record)
-    return [*(_installed(scope, record) if record is not None else ()), *_state(scope, purge=purge)]
+    if record is not None:
+        return [*_installed(scope, record, purge=purge), *_state(scope, purge=purge)]
+    # Whatever installed them, daemons are not to write what is being removed.
+    stopped = [*_stop(scope, instances(scope)), *_check_idle(scope)] if purge else []
+    return [*stopped, *_state(scope, purge=purge)]
 
 
-def _installed(scope: Scope, record: Record) -> Iterator[Step]:
+def _installed(scope: Scope, record: Record, *, purge: bool) -> Iterator[Step]:
     removed = [_file_step(name, record) for name in sorted(record.files) if content_of(Path(name)) is not None]
     # First what would start a daemon again while they are stopped.
     rules = [step for step in removed if isinstance(step, RemoveFile) and step.path.suffix == ".rules"]
@@ -36,8 +40,9 @@ def _installed(scope: Scope, record: Record) -> Iterator[Step]:
         yield from rules
         yield reload_udev(scope)
     units = instances(scope)
-    if units:
-        yield Run((*scope.systemctl, "disable", "--now", *units), "stops the daemons; they write what they still hold")
+    yield from _stop(scope, units)
+    if purge:
+        yield from _check_idle(scope)
     yield from (step for step in removed if step not in rules)
     yield RemoveFile(scope.record, "the record of the installation")
     for folder in sorted(map(Path, record.folders), key=lambda path: len(path.parts), reverse=True):
@@ -51,6 +56,17 @@ def _installed(scope: Scope, record: Record) -> Iterator[Step]:
     yield from _not_ours(scope, record)
 
 
+def _stop(scope: Scope, units: list[str]) -> Iterator[Step]:
+    if units:
+        yield Run((*scope.systemctl, "disable", "--now", *units), "stops the daemons; they write what they still hold")
+
+
+def _check_idle(scope: Scope) -> Iterator[Step]:
+    for path in scope.state:
+        if path.exists():
+            yield CheckIdle(path, "no daemon writes to it; one that was started otherwise is not stopped")
+
+
 def _file_step(name: str, record: Record) -> Step:
     if fingerprint(content_of(Path(name)) or b"") == record.files[name]:
         return RemoveFile(Path(name), "as it was installed")
@@ -58,12 +74,19 @@ def _file_step(name: str, record: Record) -> Step:
 
 
 def _not_ours(scope: Scope, record: Record) -> Iterator[Step]:
-    found = [*scope.units.glob("esperd@*.d/*"), *scope.configuration.glob("*")]
+    found = [*scope.units.glob("esperd@*.d/*"), *scope.configuration.glob("*"), *_other_names(scope)]
     if not scope.is_user:
         found += scope.place("/etc/udev/rules.d").glob("*esperd*")
     for path in sorted(found):
         if str(path) not in record.files and path != scope.record:
             yield Leave(str(path), "not from us", "kept")
+
+
+def _other_names(scope: Scope) -> Iterator[Path]:
+    """Links by which somebody gave our units other names."""
+    for path in scope.units.iterdir():
+        if path.is_symlink() and path.readlink().name.startswith("esperd@"):
+            yield path
 
 
 def _state(scope: Scope, *, purge: bool) -> Iterator[Step]:

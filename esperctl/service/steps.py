@@ -50,6 +50,14 @@ class RemoveTree:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckIdle:
+    """Nothing is changed while a daemon runs a board whose journal is in a folder."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A program is run; exit codes other than 0 and *accepted* are a failure."""
 
@@ -67,16 +75,18 @@ class Leave:
     state: Literal["unchanged", "kept", "skipped"]
 
 
-Step = WriteFile | WriteRecord | RemoveFile | RemoveFolder | RemoveTree | Run | Leave
+Step = WriteFile | WriteRecord | RemoveFile | RemoveFolder | RemoveTree | CheckIdle | Run | Leave
 
 
 def action_of(step: Step) -> str:
-    """What is done, in a word: ``write``, ``remove`` or ``run``; or how a thing stays, as `Leave` says it."""
+    """What is done, in a word: ``write``, ``remove``, ``check`` or ``run``; or how a thing stays, as `Leave` says."""
     match step:
         case WriteFile() | WriteRecord():
             return "write"
         case RemoveFile() | RemoveFolder() | RemoveTree():
             return "remove"
+        case CheckIdle():
+            return "check"
         case Run():
             return "run"
         case Leave():

@@ -7,8 +7,13 @@ from esperctl.output import Output
 from esperctl.service.performing import perform
 from esperctl.service.steps import Step, action_of, target_of
 
-_DONE: Final = {"write": "wrote", "remove": "removed", "run": "ran"}
-_PLANNED: Final = {"write": "would write", "remove": "would remove", "run": "would run"}
+_DONE: Final = {"write": "wrote", "remove": "removed", "check": "checked", "run": "ran"}
+_PLANNED: Final = {
+    "write": "would write",
+    "remove": "would remove",
+    "check": "would check",
+    "run": "would run",
+}
 
 
 def carry_out(steps: Sequence[Step], output: Output, *, dry_run: bool, as_json: bool) -> None:

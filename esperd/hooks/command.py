@@ -1,4 +1,4 @@
-"""Runs one command of ``on_crash``: a process group of its own, which is gone when its time is over."""
+"""Runs one command of ``on_crash``; it and all that it started are gone when it has ended, or when its time is over."""
 
 import contextlib
 import os
@@ -10,12 +10,12 @@ from typing import Final
 
 import trio
 
-from esperd.decode.held_process import open_held_process
+from esperd.decode.held_process import open_held_process, wait_for_end
 
 # What is kept of what it says: the end, where the reason of a failure stands.
 TAIL_BYTES: Final = 2048
 _RECEIVE_BYTES: Final = 64 * 1024
-# After the end of a program, what it left in its pipe is read; whoever holds the pipe beyond that was left behind.
+# After the end of a program, what it left in its pipe is read.
 _DRAIN_S: Final = 0.2
 
 
@@ -32,7 +32,7 @@ async def run_command(
 ) -> CommandResult:
     """Runs *command* with *document* on its standard input, which ends with it.
 
-    However this ends, nothing of its process group is left.
+    However this ends, nothing of it and of what it started is left.
     """
     said = bytearray()
     async with contextlib.AsyncExitStack() as held:
@@ -41,8 +41,9 @@ async def run_command(
         )
         try:
             process = await held.enter_async_context(opening)
-        except OSError as error:
-            return CommandResult(f"it can't be started: {error.strerror}", "")
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            return CommandResult(f"it can't be started: {why}", "")
         with trio.move_on_after(timeout_s) as deadline:
             await _follow(process, document, said)
     tail = said.decode("utf-8", "backslashreplace").strip()
@@ -55,7 +56,7 @@ async def _follow(process: trio.Process, document: bytes, said: bytearray) -> No
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_feed, process, document)
         nursery.start_soon(_listen, process, said)
-        await process.wait()
+        await wait_for_end(process)
         nursery.cancel_scope.deadline = trio.current_time() + _DRAIN_S
 
 

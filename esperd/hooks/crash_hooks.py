@@ -1,7 +1,9 @@
 """Runs the commands of ``on_crash``: once for each crash, a few at a time, and not for every crash of a boot loop.
 
-A command that fails, or is killed at its deadline, is a ``failure`` event of the board and a line in the log. When the
-daemon stops, those that run are killed, and what was yet to be told is only in the journal.
+A command that fails, or is killed at its deadline, is a ``failure`` event of the board and a line in the log; the
+others do not notice. Crashes that are too many, or that come while too many wait for commands that hang, are counted
+and told with the next. When the daemon stops, those that run are killed, and what was yet to be told is only in the
+journal.
 """
 
 import logging
@@ -15,7 +17,7 @@ import trio
 
 from esper_protocol.events import Event, Failure
 from esperd.board.board import Board
-from esperd.hooks.command import run_command
+from esperd.hooks.command import CommandResult, run_command
 from esperd.hooks.crash_watch import Crash, CrashWatch
 from esperd.hooks.record import CrashRecord, frames_of, make_record
 from esperd.settings import HookSettings, Limits
@@ -23,6 +25,8 @@ from esperd.settings import HookSettings, Limits
 _log: Final = logging.getLogger(__name__)
 
 _HOUR_S: Final = 3600.0
+# Crashes of one board whose commands wait or run; there are more only where commands hang.
+_WAITING_LIMIT: Final = 16
 
 
 @dataclass(slots=True)
@@ -33,6 +37,8 @@ class _Watched:
     watch: CrashWatch
     told_at: deque[float] = field(default_factory=deque[float])
     untold: int = 0
+    waiting: int = 0
+    is_dropping: bool = False
 
 
 class CrashHooks:
@@ -114,11 +120,25 @@ class CrashHooks:
             watched.untold += 1
             _log.warning("crash not told, too many board=%s untold=%d", name, watched.untold)
             return
+        if watched.waiting >= _WAITING_LIMIT:
+            self._drop(watched)
+            return
         watched.told_at.append(now)
         untold, watched.untold = watched.untold, 0
-        nursery.start_soon(self._tell, watched.board, crash, untold, hooks)
+        watched.waiting, watched.is_dropping = watched.waiting + 1, False
+        nursery.start_soon(self._tell, watched, crash, untold, hooks)
 
-    async def _tell(self, board: Board, crash: Crash, untold: int, hooks: list[HookSettings]) -> None:
+    def _drop(self, watched: _Watched) -> None:
+        watched.untold += 1
+        _log.warning("crash not told, others wait board=%s untold=%d", watched.board.name, watched.untold)
+        if not watched.is_dropping:
+            watched.is_dropping = True
+            # Once for all that follow: a board in a boot loop must not fill its journal with this.
+            error = f"a crash is not told: the commands of {watched.waiting} before it have not ended"
+            watched.board.publisher.publish(Failure("hook", error, "the next one that is told says how many", None))
+
+    async def _tell(self, watched: _Watched, crash: Crash, untold: int, hooks: list[HookSettings]) -> None:
+        board = watched.board
         try:
             document = msgspec.json.encode(await self._record(board, crash, untold)) + b"\n"
             async with trio.open_nursery() as nursery:
@@ -127,17 +147,25 @@ class CrashHooks:
         except Exception as error:  # noqa: BLE001 - the supervision point of a crash: it must not end the daemon
             _log.error("crash not told board=%s seq=%d", board.name, crash.seq, exc_info=error)
             board.publisher.publish(Failure("hook", f"esperd failed: {error}", f"seq={crash.seq}", None))
+        finally:
+            watched.waiting -= 1
 
     async def _record(self, board: Board, crash: Crash, untold: int) -> CrashRecord:
         record = None if crash.coredump is None else board.parts.store.get(crash.coredump)
-        frames = await trio.to_thread.run_sync(frames_of, record, crash.report, limiter=self._reports)
+        frames = await trio.to_thread.run_sync(
+            frames_of, record, crash.report, limiter=self._reports, abandon_on_cancel=True
+        )
         return make_record(board, crash, record, frames, untold=untold, socket=self._socket)
 
     async def _run(self, board: Board, hook: HookSettings, document: bytes) -> None:
         environment = {"ESPER_BOARD": board.name, "ESPER_SOCKET": self._socket}
-        async with self._running:
-            result = await run_command(hook.command, document, hook.timeout_s, environment)
         program = hook.command[0]
+        try:
+            async with self._running:
+                result = await run_command(hook.command, document, hook.timeout_s, environment)
+        except Exception as error:  # noqa: BLE001 - the supervision point of a command: it must not end its neighbours
+            _log.error("crash hook failed board=%s program=%s", board.name, program, exc_info=error)
+            result = CommandResult(f"esperd failed: {error}", "")
         if not result.error:
             _log.info("crash told board=%s program=%s said=%r", board.name, program, result.tail)
             return

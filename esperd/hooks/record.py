@@ -34,7 +34,7 @@ class CrashRecord(msgspec.Struct, frozen=True, kw_only=True):
         app_sha256: Of its ELF file, or the beginning of it.
         frames: The functions, innermost first, as in a report; empty when nothing was decoded.
         coredump: Its record, as `esperctl coredumps info --json` shows it; null without one.
-        untold: Crashes of this board since the last that was told, that were over the limit.
+        untold: Crashes of this board since the last that was told, that were too many to be told.
         socket: Of the daemon.
     """
 

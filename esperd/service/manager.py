@@ -1,21 +1,19 @@
-"""The service manager that started the daemon: what it is told, and the socket that it may have passed on.
+"""The service manager that started the daemon: what it may be told, and the socket that it may have passed on.
 
 Both interfaces are systemd's, and small: datagrams of ``NAME=value`` lines (sd_notify(3)), and open descriptors from
 number three on (sd_listen_fds(3)). Without a service manager nothing is said and nothing is taken.
 """
 
-import logging
 import os
 import socket
 import stat
 import time
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from esperd.errors import ConfigurationError, StartError
-
-_log: Final = logging.getLogger(__name__)
+from esperd.service.messages import Messages
 
 # Source: sd_listen_fds(3), SD_LISTEN_FDS_START.
 _FIRST_DESCRIPTOR: Final = 3
@@ -26,8 +24,8 @@ _MICROSECONDS: Final = 1_000_000
 class ServiceManager:
     """What the daemon may say while it runs.
 
-    Nothing here waits or raises: a message that the manager does not take is logged and forgotten, because a daemon
-    without a service manager is one that still does its work.
+    Nothing here waits or raises: a daemon that can't tell its service manager is one that still does its work. What the
+    manager does not take at once ``deliver`` gives to it, in this order, when it does.
 
     Args:
         address: Where datagrams go: a path, or a name that begins with ``@`` for an abstract socket; None for nobody.
@@ -38,38 +36,37 @@ class ServiceManager:
     address: str | None = None
     watchdog_s: float | None = None
     listener: socket.socket | None = None
+    _messages: Messages = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # As a frozen dataclass sets its fields.
+        object.__setattr__(self, "_messages", Messages(self.address))
+
+    async def deliver(self) -> None:
+        """Hands over what had to wait, until cancelled."""
+        await self._messages.deliver()
 
     def ready(self) -> None:
         """The start, or a reload, is over: clients are served."""
-        self._tell("READY=1")
+        self._messages.send("READY=1")
 
     def reloading(self) -> None:
         """The configuration is being read again; ``ready`` follows."""
         # The time tells the manager which of its requests this answers. Source: sd_notify(3).
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        self._messages.send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
         """An orderly stop has begun."""
-        self._tell("STOPPING=1")
+        self._messages.send("STOPPING=1")
 
     def alive(self) -> None:
         """Whatever the watchdog is to watch has been seen to work."""
-        self._tell("WATCHDOG=1")
+        # Late it would be no proof of life any more.
+        self._messages.send_or_drop("WATCHDOG=1")
 
     def status(self, text: str) -> None:
         """One line for people."""
-        self._tell(f"STATUS={text}")
-
-    def _tell(self, message: str) -> None:
-        if self.address is None:
-            return
-        address = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-                sender.setblocking(False)
-                sender.sendto(message.encode(), address)
-        except OSError as error:
-            _log.warning("service manager not told address=%s message=%r error=%s", self.address, message, error)
+        self._messages.send(f"STATUS={text}", replaces="STATUS=")
 
 
 def take_service_manager(environment: MutableMapping[str, str]) -> ServiceManager:

@@ -186,6 +186,8 @@ async def test_daemons_that_run_are_restarted_only_when_asked(machine: Machine) 
         "unchanged esperd@left.service\n    a daemon that runs stays as it is; --restart starts it anew\n" in done.out
     )
     assert not [call for call in machine.calls if "restart" in call]
+    # Also of one that is named.
+    assert "stays as it is; --restart" in (await machine.install("--board", "left")).out
     await machine.install("--restart")
     assert machine.calls[-1] == "systemctl try-restart esperd@left.service"
 
@@ -284,3 +286,38 @@ async def test_a_users_service_under_sudo_is_refused(machine: Machine) -> None:
     done = await machine.install("--user", SUDO_USER="alice")
     assert done.code == 4
     assert "would be root's service, not yours" in done.err
+
+
+def plug(machine: Machine, device: str, vendor: str, link: str) -> None:
+    """A serial device as udev and the kernel show it."""
+    usb = machine.path(f"/sys/devices/usb1/{device}-port")
+    (usb / "interface").mkdir(parents=True)
+    (usb / "idVendor").write_text(f"{vendor}\n")
+    shown = machine.path(f"/sys/class/tty/{device}")
+    shown.mkdir(parents=True)
+    (shown / "device").symlink_to(usb / "interface")
+    by_id = machine.path("/dev/serial/by-id")
+    by_id.mkdir(parents=True, exist_ok=True)
+    machine.path(f"/dev/{device}").touch()
+    (by_id / link).symlink_to(f"../../{device}")
+
+
+async def test_a_chip_is_started_by_the_name_by_which_udev_starts_it(machine: Machine) -> None:
+    plug(machine, "ttyACM0", "303a", "usb-Espressif_USB_JTAG_7C:DF:A1-if00")
+    # A bridge may have the serial number that all of its kind have.
+    plug(machine, "ttyUSB0", "10c4", "usb-Silicon_Labs_CP2102_0001-if00-port0")
+    done = await machine.install("--board", "ttyACM0", "--board", "/dev/ttyACM0", "--board", "ttyUSB0")
+    assert machine.calls[-2:] == [
+        "systemctl enable --now esperd@usb-Espressif_USB_JTAG_7C:DF:A1-if00.service",
+        "systemctl enable --now esperd@ttyUSB0.service",
+    ]
+    assert "starts the daemon of the chip that is ttyACM0 now, wherever it is plugged in" in done.out
+
+
+async def test_a_name_that_the_configuration_gives_stays(machine: Machine) -> None:
+    plug(machine, "ttyACM0", "303a", "usb-Espressif_USB_JTAG_7C:DF:A1-if00")
+    file = machine.path("/etc/esperd/esperd.toml")
+    file.parent.mkdir()
+    file.write_text('[boards.ttyACM0]\nport = "/dev/ttyACM0"\n')
+    await machine.install("--board", "ttyACM0")
+    assert machine.calls[-1] == "systemctl enable --now esperd@ttyACM0.service"

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import subprocess
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,3 +224,50 @@ def test_on_a_terminal_it_asks_and_silence_keeps(
     assert (machine.root / "var/lib/esperd/boards").is_dir()
     uninstall(b"y\n")
     assert not (machine.root / "var/lib/esperd").exists()
+
+
+def run_board(machine: Machine) -> int:
+    """Holds a board's lock as a daemon does, that no unit started."""
+    folder = machine.root / "var/lib/esperd/boards/left"
+    folder.mkdir(parents=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+    os.write(descriptor, b"4242\n")
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+async def test_purge_stops_the_daemons_first_also_where_no_installation_is_noted(machine: Machine) -> None:
+    use(machine)
+    machine.loaded_file.write_text("esperd@left.service loaded active running esperd, the owner of left\n")
+    done = await machine.uninstall("--purge")
+    assert done.code == 0
+    assert machine.calls == ["systemctl disable --now esperd@left.service", "userdel esperd", "groupdel esperd"]
+    assert "no unit file was removed" in done.err
+    assert not (machine.root / "var/lib/esperd").exists()
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+async def test_purge_removes_nothing_under_a_daemon_that_runs(machine: Machine, *, is_installed: bool) -> None:
+    if is_installed:
+        await machine.install()
+    use(machine)
+    lock = run_board(machine)
+    refused = await machine.uninstall("--purge")
+    assert refused.code == 75
+    message, hint = refused.err.splitlines()
+    state = machine.root / "var/lib/esperd"
+    assert message == (f"esperctl: {state} is in use: a daemon that no unit of this scope started runs left (pid 4242)")
+    assert "run this again" in hint
+    assert (state / "boards/left/lock").exists()
+    assert not [call for call in machine.calls if "del esperd" in call]
+    os.close(lock)
+    assert (await machine.uninstall("--purge")).code == 0
+    assert not state.exists()
+
+
+async def test_another_name_for_a_unit_is_named(machine: Machine) -> None:
+    await machine.install()
+    link = machine.path("/etc/systemd/system/mine@.service")
+    link.symlink_to("esperd@.service")
+    done = await machine.uninstall()
+    assert f"kept {link}\n    not from us\n" in done.out

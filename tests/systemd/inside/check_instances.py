@@ -88,6 +88,26 @@ def test_a_board_that_another_instance_runs_is_left_to_it(plug: Callable[[str], 
     second.systemctl("stop")
 
 
+def test_of_two_instances_for_one_device_the_one_that_was_asked_for_has_it(plug: Callable[[str], Board]) -> None:
+    board = plug("ttyFAKE")
+    link = Path("/dev/serial/by-id", LINK)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(board.link)
+    # As udev starts it.
+    unasked, asked = Unit(f"esperd@{LINK}.service"), Unit("esperd@ttyFAKE.service")
+    try:
+        asked.systemctl("start")
+        unasked.systemctl("start")
+        unasked.wait_for_status(f"{LINK} is served as ttyFAKE (pid {asked.pid}); 0 viewers")
+        asked.wait_for_status("ttyFAKE connected")
+        asked.systemctl("stop")
+        unasked.wait_for_status(f"{LINK} connected")
+    finally:
+        for unit in (asked, unasked):
+            unit.systemctl("stop")
+        link.unlink()
+
+
 def test_a_board_behind_a_network_needs_the_drop_in() -> None:
     shipped = next(BIN.parent.glob("lib/python3*/site-packages/esperctl/systemd"))
     drop_in = UNITS / "esperd@net.service.d"

@@ -11,6 +11,7 @@ import pytest
 from tests.systemd.inside.machine import BIN, Board, Unit, Viewer, board_state, esperctl, esperctl_json, run, wait_until
 
 SIMULATION = "lib/python3*/site-packages/esperd/simulation/recordings"
+CONFIGURATION = Path("/etc/esperd/esperd.toml")
 FAULT_LOG = Path("/var/log/esperd/ttyFAKE.fault.log")
 
 
@@ -149,6 +150,26 @@ def test_a_wrong_configuration_is_not_tried_again(unit: Unit) -> None:
     assert (wrong.state, wrong.show("ExecMainStatus"), wrong.show("NRestarts")) == ("failed", "2", "0")
     assert "there is no simulated board 'nope'" in run("journalctl", "--no-pager", "--unit", wrong.name)
     wrong.systemctl("reset-failed")
+
+
+def test_what_may_heal_is_tried_again_more_and_more_slowly(unit: Unit) -> None:
+    # As where names of users come from a directory that is not there yet.
+    CONFIGURATION.parent.mkdir(exist_ok=True)
+    CONFIGURATION.write_text('[access]\nview = ["late-user"]\n')
+    try:
+        unit.systemctl("start", check=False)
+        assert unit.show("ExecMainStatus") == "1"
+        unit.wait_for_status("names the user 'late-user'; it must be one that this machine knows; tried again in 2 s")
+        unit.wait_for_status("tried again in 4 s")
+        # Whoever has mended it need not wait.
+        run("useradd", "late-user")
+        unit.systemctl("restart")
+        assert board_state("ttyFAKE") is not None
+    finally:
+        CONFIGURATION.unlink()
+        run("userdel", "late-user", check=False)
+    unit.systemctl("stop")
+    assert not list(Path("/run/esperd").iterdir())
 
 
 def test_a_stop_is_told_to_viewers_and_leaves_no_process(board: Board, unit: Unit, tmp_path: Path) -> None:
