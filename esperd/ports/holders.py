@@ -6,6 +6,7 @@ Shows all processes to root and a user's own to everybody else, so an empty answ
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import trio
 
 _COMMAND_LENGTH = 60
 _PROC = Path("/proc")
+# Both names are in use. Source: Linux, Documentation/filesystems/devpts.rst.
+_MULTIPLEXER = re.compile("/dev/ptmx|/dev/pts/ptmx")
+# Source: Linux, drivers/tty/pty.c, pty_show_fdinfo.
+_TTY_INDEX = re.compile(r"^tty-index:\s*(\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,20 @@ class Holder:
         return f"{self.command} (pid {self.pid})"
 
 
-async def find_holders(path: str) -> list[Holder]:
+async def find_holders(path: str, *, but_far_end: bool = False) -> list[Holder]:
     """Lists the processes that have the device at *path* (links are followed) open, this one included.
+
+    Args:
+        path: The device.
+        but_far_end: Whether to leave out who has the other end of a pseudo-terminal, and so is the board itself: it
+            usually keeps both ends open.
 
     Async because a machine has thousands of open files: other tasks run after each process looked at.
     """
     device = os.path.realpath(path)  # noqa: ASYNC240 - devtmpfs and sysfs do not block
     holders: list[Holder] = []
     for pid in sorted(int(name) for name in os.listdir(_PROC) if name.isdigit()):  # noqa: PTH208 - names only
-        if _has_open(pid, device):
+        if _has_open(pid, device) and not (but_far_end and _has_far_end(pid, device)):
             holders.append(Holder(pid, _command(pid)))
         await trio.lowlevel.checkpoint()
     return holders
@@ -48,11 +58,33 @@ def describe_holders(holders: list[Holder]) -> str:
 
 
 def _has_open(pid: int, device: str) -> bool:
+    return any(
+        _link_target(entry.path) == device and _is_same_device(entry.path, device) for entry in _descriptors(pid)
+    )
+
+
+def _has_far_end(pid: int, device: str) -> bool:
+    return any(
+        _MULTIPLEXER.fullmatch(_link_target(entry.path) or "") and _far_end(pid, entry.name) in (device, None)
+        for entry in _descriptors(pid)
+    )
+
+
+def _far_end(pid: int, descriptor: str) -> str | None:
+    """The terminal that an open multiplexer is the other end of; None where the kernel does not say."""
     try:
-        descriptors = list(os.scandir(_PROC / str(pid) / "fd"))
+        text = (_PROC / str(pid) / "fdinfo" / descriptor).read_text("ascii")
+    except OSError:
+        return None
+    index = _TTY_INDEX.search(text)
+    return None if index is None else f"/dev/pts/{index[1]}"
+
+
+def _descriptors(pid: int) -> list[os.DirEntry[str]]:
+    try:
+        return list(os.scandir(_PROC / str(pid) / "fd"))
     except OSError:  # ended meanwhile, or another user's
-        return False
-    return any(_link_target(entry.path) == device and _is_same_device(entry.path, device) for entry in descriptors)
+        return []
 
 
 def _is_same_device(link: str, device: str) -> bool:

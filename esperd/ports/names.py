@@ -36,8 +36,8 @@ def split_board_name(text: str) -> tuple[str | None, str]:
     prefix = _NAME_PREFIX.match(text)
     if prefix is None:
         before, equals, _ = text.partition("=")
-        # No endpoint has an equals sign before any slash, colon or question mark, so this was meant as a name.
-        if equals and not re.search("[/:?]", before):
+        # No endpoint but a path has an equals sign before any colon or question mark, so this was meant as a name.
+        if equals and not before.startswith(("/", "./", "../")) and not re.search("[:?]", before):
             raise ValueError(f"{before!r} cannot name a board: {NAME_RULE}")
         return None, text
     if text.startswith(_ENDPOINT_PREFIXES):

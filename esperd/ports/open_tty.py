@@ -7,7 +7,9 @@ import grp
 import os
 import pwd
 import stat
+from functools import partial
 
+from esperd.name_service import ask_in_time
 from esperd.ports.holders import Holder, describe_holders, find_holders
 from esperd.ports.port import PortBusy, PortError, PortNotFound, PortPermission, PortUnsupported
 from esperd.ports.tty import TtyPort, is_pseudo_terminal, take_exclusively
@@ -20,12 +22,13 @@ _GONE_ERRORS = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV})
 _BAUD_TOLERANCE = 0.05
 
 
-async def open_tty(path: str, *, baud: int) -> TtyPort:
+async def open_tty(path: str, *, baud: int, was_lent: bool = False) -> TtyPort:
     """Opens, locks and configures a terminal device; DTR, RTS and waiting input stay as they are.
 
     Args:
         path: The device or a link to it, e.g. ``/dev/serial/by-id/usb-…``.
         baud: Bit/s; any positive number, not only the standard rates.
+        was_lent: Whether to see who else has it open also if it is a pseudo-terminal.
 
     Raises:
         PortNotFound, PortBusy, PortPermission, PortUnsupported, PortError: As their names say.
@@ -33,30 +36,30 @@ async def open_tty(path: str, *, baud: int) -> TtyPort:
     Ownership:
         The caller closes the port.
     """
-    device_number = _device_number(path)
+    is_pseudo = is_pseudo_terminal(await _device_number(path))
     try:
         # O_NONBLOCK also means: do not wait for a carrier.
         descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise await _explain(error, path) from error
+        raise await _explain(error, path, is_pseudo=is_pseudo) from error
     try:
-        if not is_pseudo_terminal(device_number) and os.isatty(descriptor):
-            await _refuse_if_shared(path)
+        if os.isatty(descriptor) and (was_lent or not is_pseudo):
+            await _refuse_if_shared(path, but_far_end=is_pseudo)
         return _take(descriptor, path, baud)
     except OSError as error:
         os.close(descriptor)
-        raise await _explain(error, path) from error
+        raise await _explain(error, path, is_pseudo=is_pseudo) from error
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _device_number(path: str) -> int:
+async def _device_number(path: str) -> int:
     """Looks before opening: opening a pipe could wait, and opening other devices has effects."""
     try:
         status = os.stat(path)  # noqa: PTH116 - one call whose errors are explained below
     except PermissionError:
-        raise _permission(path) from None
+        raise await _permission(path) from None
     except OSError as error:
         raise _not_found(path, error) from error
     if not stat.S_ISCHR(status.st_mode):
@@ -64,12 +67,14 @@ def _device_number(path: str) -> int:
     return status.st_rdev
 
 
-async def _refuse_if_shared(path: str) -> None:
+async def _refuse_if_shared(path: str, *, but_far_end: bool) -> None:
     """Two readers of one device get half of the bytes each, and not every program locks (or heeds a lock).
 
-    Not asked of pseudo-terminals: who made the pair usually keeps both of its ends open.
+    Asked of a pseudo-terminal only after a loan, which may be over before all that it was for: nobody else comes upon
+    one by accident, and a simulated board is to be there at once.
     """
-    others = [holder for holder in await find_holders(path) if holder.pid != os.getpid()]
+    holders = await find_holders(path, but_far_end=but_far_end)
+    others = [holder for holder in holders if holder.pid != os.getpid()]
     if others:
         raise _busy(path, others)
 
@@ -90,12 +95,14 @@ def _take(descriptor: int, path: str, baud: int) -> TtyPort:
     return TtyPort(descriptor, path)
 
 
-async def _explain(error: OSError, path: str) -> PortError:
+async def _explain(error: OSError, path: str, *, is_pseudo: bool) -> PortError:
     match error.errno:
         case errno.EACCES | errno.EPERM:
-            return _permission(path)
+            return await _permission(path)
         case errno.EBUSY | errno.EWOULDBLOCK:
-            return _busy(path, await find_holders(path))
+            # Who plays the board has both ends open, and not the port itself; unless there is nobody else.
+            holders = await find_holders(path, but_far_end=is_pseudo) or await find_holders(path)
+            return _busy(path, holders)
         case errno.ENOENT | errno.EIO | errno.ENXIO | errno.ENODEV:
             return _not_found(path, error)
         case _:
@@ -115,6 +122,12 @@ def _not_a_terminal(path: str) -> PortError:
 
 
 def _busy(path: str, holders: list[Holder]) -> PortBusy:
+    if [holder.pid for holder in holders] == [os.getpid()]:
+        return PortBusy(
+            path,
+            f"{path} is open in this esperd for another of its boards: it is opened when that one has closed it",
+            is_ours=True,
+        )
     return PortBusy(path, f"{path} is held by {describe_holders(holders)}: close that program to free the port")
 
 
@@ -122,13 +135,19 @@ def _wrong_rate(path: str, baud: int, reason: str) -> PortUnsupported:
     return PortUnsupported(path, f"{path} cannot run at {baud} baud ({reason}): choose another rate with --baud")
 
 
-def _permission(path: str) -> PortPermission:
+async def _permission(path: str) -> PortPermission:
+    otherwise = f"{path} may not be opened by uid {os.geteuid()}: see `ls -ln {path}` for who may"
+    return PortPermission(path, await ask_in_time(partial(_permission_text, path), otherwise))
+
+
+def _permission_text(path: str) -> str:
+    """Blocks: the databases of users and groups may be elsewhere."""
     user = _user_name(os.geteuid())
     try:
         status = os.stat(path)  # noqa: PTH116 - see _device_number
     except OSError:
-        return PortPermission(path, f"{path} may not be looked at by user {user}: check its folder's permissions")
-    return PortPermission(path, f"{path} may not be opened by user {user}: {permission_advice(status, user)}")
+        return f"{path} may not be looked at by user {user}: check its folder's permissions"
+    return f"{path} may not be opened by user {user}: {permission_advice(status, user)}"
 
 
 def permission_advice(status: os.stat_result, user: str) -> str:

@@ -63,17 +63,18 @@ async def open_device(endpoint: Endpoint, *, baud: int) -> AsyncGenerator[Openab
 
 
 @asynccontextmanager
-async def open_port(endpoint: OpenableEndpoint, *, baud: int) -> AsyncGenerator[Port]:
+async def open_port(endpoint: OpenableEndpoint, *, baud: int, was_lent: bool = False) -> AsyncGenerator[Port]:
     """Opens a port for the time of an ``async with`` block; never resets the board, never discards its bytes.
 
     Args:
         endpoint: From ``open_device``.
         baud: Bit/s; means nothing to ``socket://``.
+        was_lent: Whether somebody had the port to himself before, see ``open_tty``.
 
     Raises:
         PortError: Could not open; see its subclasses. Bounded in time: 10 s to connect, then the negotiation.
     """
-    port = await _open(endpoint, baud)
+    port = await _open(endpoint, baud, was_lent=was_lent)
     try:
         yield port
     finally:
@@ -83,10 +84,10 @@ async def open_port(endpoint: OpenableEndpoint, *, baud: int) -> AsyncGenerator[
             await port.aclose()
 
 
-async def _open(endpoint: OpenableEndpoint, baud: int) -> Port:
+async def _open(endpoint: OpenableEndpoint, baud: int, *, was_lent: bool) -> Port:
     match endpoint:
         case DeviceEndpoint(path):
-            return await open_tty(path, baud=baud)
+            return await open_tty(path, baud=baud, was_lent=was_lent)
         case HardwareEndpoint():
             return await open_tty(await find_hardware(endpoint), baud=baud)
         case TcpEndpoint(host, port):

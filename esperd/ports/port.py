@@ -12,7 +12,10 @@ A hang-up seen by ``receive`` is not an error: boards are unplugged, that is ``b
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_RECEIVE_BYTES = 65_536
 """Most bytes one ``receive`` returns: enough to drain a pseudo-terminal (20 KiB) or a TCP window in one go, small
@@ -32,7 +35,14 @@ class PortNotFound(PortError):  # noqa: N818 - the base has the suffix, these sa
 
 
 class PortBusy(PortError):  # noqa: N818 - the base has the suffix, these say what happened
-    """Somebody else holds the port; the message says who, where that can be found out."""
+    """Somebody else holds the port; the message says who, where that can be found out.
+
+    ``is_ours``: another port of this process does.
+    """
+
+    def __init__(self, path: str, message: str, *, is_ours: bool = False) -> None:
+        super().__init__(path, message)
+        self.is_ours = is_ours
 
 
 class PortPermission(PortError):  # noqa: N818 - the base has the suffix, these say what happened
@@ -45,6 +55,22 @@ class PortLost(PortError):  # noqa: N818 - the base has the suffix, these say wh
 
 class PortUnsupported(PortError):  # noqa: N818 - the base has the suffix, these say what happened
     """This kind of port cannot do what was asked; the port is as it was."""
+
+
+def no_break(path: str, kind: str) -> PortUnsupported:
+    """The error for a port of a kind that carries bytes alone, such as ``a pseudo-terminal``."""
+    return PortUnsupported(
+        path, f"{path} carries no break ({kind}): that takes a serial port, here or behind an rfc2217:// server"
+    )
+
+
+def not_counted(count: int) -> None:
+    """For a ``send`` of which nobody asks how far it got."""
+    del count
+
+
+def not_told() -> None:
+    """For a ``send_break`` that nobody asks about."""
 
 
 class Port(Protocol):
@@ -74,10 +100,15 @@ class Port(Protocol):
         """
         ...
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, on_sent: Callable[[int], object] = not_counted) -> None:
         """Writes all of *data*; concurrent calls do not mix their bytes.
 
-        Waits while the far side takes nothing, so the caller brings a deadline. Cancelled, a part may have gone.
+        Waits while the far side takes nothing, so the caller brings a deadline.
+
+        Args:
+            data: What the board gets.
+            on_sent: Told of each part of *data* that can't be taken back any more how many bytes it has. What the
+                calls add up to is what the board may get, also when this fails or is cancelled.
 
         Raises:
             PortLost: The port is gone.
@@ -87,14 +118,21 @@ class Port(Protocol):
     async def set_modem_lines(self, *, dtr: bool | None, rts: bool | None) -> None:
         """Asserts (True) or releases (False) lines; None leaves a line alone.
 
+        Cancellation:
+            It may be done all the same, when a network takes what was asked of it.
+
         Raises:
             PortUnsupported: The port has no such lines.
             PortLost: The port is gone.
         """
         ...
 
-    async def send_break(self, duration_s: float) -> None:
+    async def send_break(self, duration_s: float, on_begun: Callable[[], object] = not_told) -> None:
         """Holds the line in the break state; it ends also if this is cancelled.
+
+        Args:
+            duration_s: For how long.
+            on_begun: Told that the line is in the break state, or that nothing can keep it from being any more.
 
         Raises:
             PortUnsupported: The port has no break.

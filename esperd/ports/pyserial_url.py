@@ -7,6 +7,7 @@ second while idle and several times the processor time, so nothing that has a de
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
 import serial
 import trio
@@ -18,12 +19,20 @@ from esperd.ports.port import (
     PortNotFound,
     PortPermission,
     PortUnsupported,
+    no_break,
+    not_counted,
+    not_told,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # How long a cancellation or a close waits for a read that is under way.
 _READ_TIMEOUT_S = 0.1
 # A write cannot be cancelled; a port that takes nothing for this long is as good as gone.
 _WRITE_TIMEOUT_S = 5.0
+# A write that times out does not say how far it got, so the last part counts as a whole: small, that is near the truth.
+_WRITE_BYTES = 1024
 
 # pyserial raises its own error for most things, and lets those of the operating system and of its arguments through.
 _ERRORS = (OSError, ValueError, TypeError)  # SerialException is an OSError
@@ -58,13 +67,19 @@ class SerialUrlPort:
             if data:
                 return data
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, on_sent: Callable[[int], object] = not_counted) -> None:
         async with self._send_lock:
-            self._check_open()
-            try:
-                await trio.to_thread.run_sync(self._write_all, data, limiter=self._limiter)
-            except _ERRORS as error:
-                raise self._lost(error) from error
+            for start in range(0, len(data), _WRITE_BYTES):
+                part = data[start : start + _WRITE_BYTES]
+                await trio.lowlevel.checkpoint_if_cancelled()
+                self._check_open()
+                on_sent(len(part))
+                try:
+                    # Shielded: what was counted is written.
+                    with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(self._write_all, part, limiter=self._limiter)
+                except _ERRORS as error:
+                    raise self._lost(error) from error
 
     async def set_modem_lines(self, *, dtr: bool | None, rts: bool | None) -> None:
         await trio.lowlevel.checkpoint()
@@ -77,16 +92,20 @@ class SerialUrlPort:
         except OSError as error:
             raise self._control_error(error) from error
 
-    async def send_break(self, duration_s: float) -> None:
+    async def send_break(self, duration_s: float, on_begun: Callable[[], object] = not_told) -> None:
         self._check_open()
         try:
             self._serial.break_condition = True
             try:
+                on_begun()
                 await trio.sleep(duration_s)
             finally:
                 self._serial.break_condition = False
         except OSError as error:
-            raise self._control_error(error) from error
+            explained = self._control_error(error)
+            raise (
+                no_break(self.path, "this device") if isinstance(explained, PortUnsupported) else explained
+            ) from error
 
     async def aclose(self) -> None:
         self._closed = True

@@ -8,12 +8,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from typing import TYPE_CHECKING
 
 import trio
 
-from esperd.ports.port import MAX_RECEIVE_BYTES, PortError
+from esperd.ports.port import MAX_RECEIVE_BYTES, PortError, not_counted, not_told
 from esperd.ports.rfc2217 import ComPortState, Control, Rfc2217Connection, TelnetError
 from esperd.ports.tcp import connect, lost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _logger = logging.getLogger(__name__)
 
@@ -69,12 +73,14 @@ class Rfc2217Port:
                 return b""
         return data
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, on_sent: Callable[[int], object] = not_counted) -> None:
         async with self._send_lock:
             # What a cancelled send left over goes first; it is already escaped and cannot be taken back.
             await self._flush()
             for start in range(0, len(data), _SEND_SLICE_BYTES):
-                self._connection.send_data(data[start : start + _SEND_SLICE_BYTES])
+                part = data[start : start + _SEND_SLICE_BYTES]
+                self._connection.send_data(part)
+                on_sent(len(part))
                 await self._flush()
 
     async def set_modem_lines(self, *, dtr: bool | None, rts: bool | None) -> None:
@@ -85,9 +91,12 @@ class Rfc2217Port:
             self._connection.request_control(Control.RTS_ON if rts else Control.RTS_OFF)
         await self.send(b"")
 
-    async def send_break(self, duration_s: float) -> None:
+    async def send_break(self, duration_s: float, on_begun: Callable[[], object] = not_told) -> None:
+        self._check_open()
         self._connection.request_control(Control.BREAK_ON)
         try:
+            # Whatever comes now, it is in the queue.
+            on_begun()
             await self.send(b"")
             await trio.sleep(duration_s)
         finally:
@@ -143,8 +152,7 @@ class Rfc2217Port:
         """Waits until all that is queued has been written; holds the send lock, or is alone."""
         await trio.lowlevel.checkpoint()
         while True:
-            if self._stream.socket.fileno() < 0:
-                raise trio.ClosedResourceError
+            self._check_open()
             try:
                 self._push()
             except OSError as error:
@@ -152,6 +160,10 @@ class Rfc2217Port:
             if not self._outgoing:
                 return
             await trio.lowlevel.wait_writable(self._stream.socket)
+
+    def _check_open(self) -> None:
+        if self._stream.socket.fileno() < 0:
+            raise trio.ClosedResourceError
 
     def _compare_baud_rate(self) -> None:
         actual = self._connection.actual_baud_rate

@@ -7,10 +7,22 @@ pyserial is not used for this: its socket client can only tell "something" from 
 from __future__ import annotations
 
 import socket
+from typing import TYPE_CHECKING
 
 import trio
 
-from esperd.ports.port import MAX_RECEIVE_BYTES, PortLost, PortNotFound, PortUnsupported
+from esperd.ports.port import (
+    MAX_RECEIVE_BYTES,
+    PortLost,
+    PortNotFound,
+    PortUnsupported,
+    no_break,
+    not_counted,
+    not_told,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONNECT_DEADLINE_S = 10.0
 """A host that is up answers or refuses within a round trip; three lost packets take TCP about 7 s."""
@@ -69,21 +81,28 @@ class TcpPort:
         except trio.BrokenResourceError:
             return b""
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, on_sent: Callable[[int], object] = not_counted) -> None:
+        unsent, connection = memoryview(data), self._stream.socket
         async with self._send_lock:
-            try:
-                await self._stream.send_all(data)
-            except trio.BrokenResourceError as error:
-                raise lost(self.path) from error
+            while unsent:
+                try:
+                    # Not the stream's: it does not say how far it got.
+                    written = await connection.send(unsent)
+                except OSError as error:
+                    if connection.fileno() < 0:
+                        raise trio.ClosedResourceError from error
+                    raise lost(self.path) from error
+                unsent = unsent[written:]
+                on_sent(written)
 
     async def set_modem_lines(self, *, dtr: bool | None, rts: bool | None) -> None:
         await trio.lowlevel.checkpoint()
         if dtr is not None or rts is not None:
             raise self._unsupported()
 
-    async def send_break(self, duration_s: float) -> None:  # noqa: ARG002 - the seam's signature
+    async def send_break(self, duration_s: float, on_begun: Callable[[], object] = not_told) -> None:  # noqa: ARG002 - the seam's signature
         await trio.lowlevel.checkpoint()
-        raise self._unsupported()
+        raise no_break(self.path, "raw TCP")
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -12,10 +12,14 @@ import fcntl
 import os
 import struct
 import termios
+from typing import TYPE_CHECKING
 
 import trio
 
-from esperd.ports.port import MAX_RECEIVE_BYTES, PortLost, PortUnsupported
+from esperd.ports.port import MAX_RECEIVE_BYTES, PortLost, PortUnsupported, no_break, not_counted, not_told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # A driver without modem lines (pseudo-terminals, some USB devices) says one of these.
 _UNSUPPORTED_ERRORS = frozenset({errno.ENOTTY, errno.EINVAL, errno.EOPNOTSUPP})
@@ -53,12 +57,14 @@ class TtyPort:
             if data is not None:
                 return data
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, on_sent: Callable[[int], object] = not_counted) -> None:
         unsent = memoryview(data)
         async with self._send_lock:
             while unsent:
                 try:
-                    unsent = unsent[os.write(self._open_descriptor(), unsent) :]
+                    written = os.write(self._open_descriptor(), unsent)
+                    unsent = unsent[written:]
+                    on_sent(written)
                 except BlockingIOError:
                     await trio.lowlevel.wait_writable(self._open_descriptor())
                 except OSError as error:
@@ -77,12 +83,16 @@ class TtyPort:
         elif released:
             self._control(termios.TIOCMBIC, released)
 
-    async def send_break(self, duration_s: float) -> None:
+    async def send_break(self, duration_s: float, on_begun: Callable[[], object] = not_told) -> None:
         if self._is_pseudo_terminal:
             # Here the kernel would say yes and do nothing.
-            raise self._unsupported()
-        self._control(_TIOCSBRK, 0)
+            raise no_break(self.path, "a pseudo-terminal")
         try:
+            self._control(_TIOCSBRK, 0)
+        except PortUnsupported as error:
+            raise no_break(self.path, "this device") from error
+        try:
+            on_begun()
             await trio.sleep(duration_s)
         finally:
             if self._descriptor >= 0:

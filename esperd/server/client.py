@@ -15,35 +15,40 @@ from esper_protocol.events import Failure, ViewerAttached, ViewerDetached
 from esper_protocol.messages import ErrorResponse, Hello, Request, Response, Result, Subscribe, Subscribed
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board
+from esperd.board.lease import Writer
 from esperd.errors import CommandError, innermost
+from esperd.limited_log import LimitedLog
 from esperd.server.output import Output
-from esperd.server.peer import peer_of
+from esperd.server.peer import Peer
 from esperd.server.registry import Registry
 from esperd.server.requests import answer_request
 from esperd.server.rights import may
 from esperd.server.subscription import Subscription
+from esperd.server.user_names import unnamed
 from esperd.storage.journal_search import seq_at_time, seq_of_last_lines
 
 if TYPE_CHECKING:
     from esperd.decode.elf_upload import Upload
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = LimitedLog(logging.getLogger(__name__))
 
 SOFTWARE: Final = f"esperd {PACKAGE_VERSION}"
 # Whoever connects and says nothing holds one of a limited number of places.
 _HANDSHAKE_TIMEOUT_S: Final = 5.0
 _RECEIVE_BYTES: Final = 64 * 1024
+# To remove a file takes milliseconds; what a disk that hangs keeps of an upload, the next start removes.
+_DROP_S: Final = 2.0
 _ids: Final[Iterator[int]] = itertools.count(1)
 
 
 class ClientSession:
     """Serves one client; owns its socket."""
 
-    def __init__(self, client_socket: socket.socket, registry: Registry) -> None:
+    def __init__(self, client_socket: socket.socket, registry: Registry, peer: Peer) -> None:
         self.id = next(_ids)
         self.registry = registry
-        self.peer = peer_of(client_socket)
-        self.who = self.peer.text
+        self.peer = peer
+        self.who = peer.called(unnamed(peer.user))
         self._socket = client_socket
         self._connection = ServerConnection(SOFTWARE)
         self._output = Output(client_socket)
@@ -58,6 +63,7 @@ class ClientSession:
         self.registry.sessions.add(self)
         try:
             with self._scope:
+                self.who = self.peer.called(await self.registry.names.name(self.peer.user))
                 reason = await self._serve()
             if self._scope.cancelled_caught:
                 reason = "it may not view any more"
@@ -72,7 +78,7 @@ class ClientSession:
                 board.lease.release(self.id)
                 board.lending.take_back(self.id)
             self._socket.close()
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(_DROP_S, shield=True):
                 await self.drop_upload()
 
     def check_rights(self) -> None:
@@ -86,11 +92,40 @@ class ClientSession:
                 board.lease.release(self.id)
                 board.lending.take_back(self.id)
 
+    @property
+    def writer(self) -> Writer:
+        """Who it is to a write lease."""
+        return Writer(self.id, self.peer.user, self.who)
+
+    def check_may_write(self, board: Board, *, anyway: bool, flag: str) -> None:
+        """Lets through what the board's write lease does not keep out, or whatever is to be done *anyway*.
+
+        Args:
+            board: Where it is to be written.
+            anyway: Whether also while another user holds the lease.
+            flag: What a user says for this.
+
+        Raises:
+            CommandError: ``busy``.
+        """
+        if not anyway:
+            subscription = self._subscriptions.get(board.name)
+            is_interactive = subscription is not None and subscription.is_interactive
+            board.lease.check_may_write(self.writer, is_interactive=is_interactive, flag=flag)
+
+    def end_subscription(self, board: Board, reason: str) -> None:
+        """Has the subscription to a board that is served no longer, if there is one, end when all was sent."""
+        subscription = self._subscriptions.get(board.name)
+        if subscription is not None and subscription.board is board:
+            board.publisher.remove_follower(subscription)
+            subscription.end(reason)
+
     async def drop_upload(self) -> None:
         """Forgets the ELF file that the client is sending, if there is one."""
         if self.upload is not None:
             upload, self.upload = self.upload, None
-            await trio.to_thread.run_sync(upload.close, limiter=self.registry.decoding.limiter)
+            # Not as a question to the store, which others may be waiting for: it concerns this one file.
+            await trio.to_thread.run_sync(upload.close, abandon_on_cancel=True)
 
     async def _serve(self) -> str:
         reason = "gone"
@@ -102,7 +137,7 @@ class ClientSession:
                 reason = f"broke the protocol: {error}"
                 code = "incompatible_version" if isinstance(error, IncompatibleVersionError) else "bad_request"
                 self._refuse(code, str(error))
-                _log.warning("client refused who=%s error=%s", self.who, error)
+                _log.write(logging.WARNING, "client refused who=%s error=%s", self.who, error)
             nursery.cancel_scope.cancel()
         return reason
 
@@ -123,7 +158,7 @@ class ClientSession:
         if not may(permissions, self.peer, "view"):
             # At once, and not request by request: it is not to hold one of a limited number of places.
             self._refuse("permission", f"{self.who} may not view boards; {permissions.who_may('view')} may")
-            _log.warning("client refused who=%s right=view", self.who)
+            _log.write(logging.WARNING, "client refused who=%s right=view", self.who)
             return "it may not view"
         # Without a deadline: a viewer asks for nothing for days.
         while await self._receive_once():
@@ -141,6 +176,7 @@ class ClientSession:
         if not data:
             return False
         for message in self._connection.receive_data(data):
+            await self._output.wait_room()
             match message:
                 case Hello():
                     self._output.put(self._connection.welcome())
@@ -155,14 +191,13 @@ class ClientSession:
         return True
 
     async def _answer(self, request: Request) -> None:
-        # One read may hold thousands of requests, and an answer may be large.
-        await self._output.wait_room()
         try:
             frame = self._connection.send(Response(request.id, await answer_request(self, request.body)))
         except CommandError as error:
             frame = self._connection.send(error_for(request, error.code, str(error), error.hint))
         except (OSError, LocalProtocolError) as error:
-            _log.error("request failed who=%s request=%s error=%s", self.who, type(request.body).__name__, error)
+            kind = type(request.body).__name__
+            _log.write(logging.ERROR, "request failed who=%s request=%s error=%s", self.who, kind, error)
             frame = self._connection.send(error_for(request, "failed", str(error)))
         self._output.put(frame)
         if self._to_activate is not None:
@@ -181,11 +216,16 @@ class ClientSession:
         cursor = await self._start_of(board, request, board.publisher.next_seq if end is None else end)
         if end is not None:
             cursor = min(cursor, end)
+        # It may have been retired while the start was looked for; then nobody would end this subscription.
+        if self.registry.board(request.board) is not board:
+            raise CommandError("unknown_board", f"{board.name}: it was configured anew meanwhile", "try again")
         # Whoever may not write views.
         wants_to_write = request.interactive and may(self.registry.rules.permissions, self.peer, "write")
         if wants_to_write and board.lease.holder is None:
-            board.lease.take(self.id, self.who, steal=False)
-        subscription = Subscription(board, self._output, cursor, end, readers=self.registry.readers)
+            board.lease.take(self.writer, steal=False)
+        subscription = Subscription(
+            board, self._output, cursor, end, readers=self.registry.readers, is_interactive=request.interactive
+        )
         self._subscriptions[board.name] = self._to_activate = subscription
         if subscription.follows:
             viewers = len(board.publisher.followers) + 1
@@ -202,9 +242,8 @@ class ClientSession:
         if subscription.follows:
             viewers = len(board.publisher.followers)
             board.publisher.publish(ViewerDetached(self.id, self.who, viewers, reason))
-            _log.info(
-                "viewer detached board=%s who=%s reason=%s behind=%d", board.name, self.who, reason, subscription.behind
-            )
+            text = "viewer detached board=%s who=%s reason=%s behind=%d"
+            _log.write(logging.INFO, text, board.name, self.who, reason, subscription.behind)
 
     async def _start_of(self, board: Board, request: Subscribe, present: int) -> int:
         if request.after is not None:
@@ -238,7 +277,7 @@ class ClientSession:
         cause = innermost(error)
         boards = [subscription.board for subscription in self._subscriptions.values()]
         context = "; ".join(f"board={board.name} {board.describe_running()}" for board in boards)
-        _log.error("client failed who=%s %s", self.who, context, exc_info=error)
+        _log.write(logging.ERROR, "client failed who=%s %s", self.who, context, error=error)
         for board in boards:
             board.publisher.publish(Failure("viewer", f"{type(cause).__name__}: {cause}", self.who, None))
 
@@ -249,11 +288,3 @@ def _end_of(board: Board, request: Subscribe) -> int | None:
     if request.until is not None:
         return min(max(request.until, 0), present)
     return None if request.follow else present
-
-
-def refuse_client(client_socket: socket.socket, limit: int) -> None:
-    """Tells a client that there are too many, and closes."""
-    text = f"this daemon serves {limit} clients at a time"
-    message = ErrorResponse(0, "limit", text, "detach one, or raise limits.clients")
-    Output(client_socket).put(ServerConnection(SOFTWARE).send(message))
-    client_socket.close()

@@ -163,12 +163,15 @@ async def _prune_coredumps(client: "ClientSession", request: messages.PruneCored
 async def _remove(client: "ClientSession", record: CoredumpRecord) -> bool:
     """Deletes a dump; False when it is gone, or its board belongs to somebody now."""
     registry = client.registry
-    _log.info("core dump removed coredump=%s who=%s", record.id, client.who)
     if board := registry.boards.get(record.board):
         board.captures.remove(record.id)
         board.add_note(f"deleted core dump {record.id}", client.who)
-        return True
-    return await trio.to_thread.run_sync(registry.orphans.remove, record.id, limiter=registry.readers)
+    elif await trio.to_thread.run_sync(registry.orphans.remove, record.id, limiter=registry.readers):
+        registry.note_everywhere(f"deleted core dump {record.id}", client.who)
+    else:
+        return False
+    _log.info("core dump removed coredump=%s who=%s", record.id, client.who)
+    return True
 
 
 COREDUMP_HANDLERS: Final = (

@@ -110,6 +110,7 @@ async def _remove_elf(client: "ClientSession", request: messages.RemoveElf) -> R
     decoding = client.registry.decoding
     record = await trio.to_thread.run_sync(decoding.elfs.find, request.sha256, limiter=decoding.limiter)
     await trio.to_thread.run_sync(decoding.elfs.remove, record.sha256, limiter=decoding.limiter)
+    client.registry.note_everywhere(f"deleted ELF file {record.sha256} ({record.name})", client.who)
     _log.info("ELF file removed sha256=%s who=%s", record.sha256, client.who)
     return messages.ElfStored(record)
 

@@ -21,12 +21,13 @@ _ACCEPT_PAUSE_S: Final = 0.5
 
 
 @contextmanager
-def open_listener(path: Path, access: Access) -> Generator[socket.socket]:
+def open_listener(path: Path, access: Access, *, makes_directory: bool = True) -> Generator[socket.socket]:
     """Binds and listens; removes the socket's file in the end, whatever ends it.
 
     Args:
         path: Where; a socket that nobody listens on is replaced.
         access: Who may connect; also holds for a folder that has to be made, while one that exists stays as it is.
+        makes_directory: Whether the folder is made where it is missing; the one that it is in never is.
 
     Raises:
         StartError: somebody listens there, it is something else than a socket, or the directory can't be written.
@@ -35,10 +36,9 @@ def open_listener(path: Path, access: Access) -> Generator[socket.socket]:
         raise StartError(f"the socket's path is too long for the system: {path}", "choose a shorter --socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.setblocking(False)
-        if not path.parent.parent.is_dir():
-            raise StartError(
-                f"can't make the socket {path}: there is no directory {path.parent.parent}", "make it first"
-            )
+        needed = path.parent.parent if makes_directory else path.parent
+        if not needed.is_dir():
+            raise StartError(f"can't make the socket {path}: there is no directory {needed}", "make it first")
         check_owner(path.parent, "--socket")
         try:
             _make_directory(path.parent, access)

@@ -7,12 +7,9 @@ partly sent frame and a few numbers.
 
 import socket
 from collections import deque
-from typing import Final, Protocol
+from typing import Protocol
 
 import trio
-
-# Answers wait here only while the client does not read them; then it may not ask for more, either.
-_MAX_QUEUED_BYTES: Final = 4 * 1024 * 1024
 
 
 class Source(Protocol):
@@ -30,7 +27,6 @@ class Output:
         self._socket = client_socket
         self._rest = memoryview(b"")
         self._queue: deque[bytes] = deque()
-        self._queued_bytes = 0
         self._sources: tuple[Source, ...] = ()
         self._wakeup = trio.Event()
         self._drained = trio.Event()
@@ -56,7 +52,6 @@ class Output:
         """Sends a frame, now or when the client reads on; a broken connection takes and forgets it."""
         if not self.send_now(frame) and not self.is_broken:
             self._queue.append(frame)
-            self._queued_bytes += len(frame)
             self._wakeup.set()
 
     def wake(self) -> None:
@@ -73,8 +68,13 @@ class Output:
         self._sources = tuple(other for other in self._sources if other is not source)
 
     async def wait_room(self) -> None:
-        """Waits while too many answers are queued. Without a deadline: the client decides when it reads."""
-        while self._queued_bytes > _MAX_QUEUED_BYTES and not self.is_broken:
+        """Waits while an answer is queued that the client does not read; to be called before each, which may be large.
+
+        So many clients that ask and do not read cost that many answers. Without a deadline: the client decides when it
+        reads. A checkpoint in any case, because one read may hold thousands of requests.
+        """
+        await trio.lowlevel.checkpoint()
+        while self._queue:
             await self._drained.wait()
 
     async def run(self) -> None:
@@ -104,9 +104,7 @@ class Output:
     async def _send_queue(self) -> None:
         await self._send_rest()
         while self._queue:
-            frame = self._queue.popleft()
-            self._queued_bytes -= len(frame)
-            self._rest = memoryview(frame)
+            self._rest = memoryview(self._queue.popleft())
             await self._send_rest()
         drained, self._drained = self._drained, trio.Event()
         drained.set()
@@ -126,6 +124,5 @@ class Output:
         self.is_broken = True
         self._rest = memoryview(b"")
         self._queue.clear()
-        self._queued_bytes = 0
         self._wakeup.set()
         self._drained.set()

@@ -1,7 +1,6 @@
 """Who is at the other end of a Unix socket, as the kernel says."""
 
 import array
-import pwd
 import socket
 import struct
 from dataclasses import dataclass
@@ -22,18 +21,13 @@ class Peer:
     user: int
     groups: frozenset[int]
 
-    @property
-    def text(self) -> str:
+    def called(self, name: str) -> str:
         """For example ``alice (pid 4242)``."""
-        try:
-            name = pwd.getpwuid(self.user).pw_name
-        except KeyError:
-            name = f"uid {self.user}"
         return f"{name} (pid {self.pid})"
 
 
 def peer_of(client: socket.socket) -> Peer:
-    """The user and process at the other end of a connection."""
+    """The user and process at the other end of a connection, as the kernel has noted them: nothing is looked up."""
     pid, user, group = _CREDENTIALS.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return Peer(pid, user, frozenset({group, *_supplementary_groups(client)}))
 

@@ -32,4 +32,5 @@ def board_record(board: Board) -> BoardRecord:
         journal_bytes=journal.size_bytes,
         journal_path=str(journal.directory),
         telemetry=summary.telemetry,
+        disk=summary.disk,
     )

@@ -10,6 +10,7 @@ from esperd.board.board import Board
 from esperd.decode.decoding import Decoding
 from esperd.errors import CommandError
 from esperd.permissions import Permissions
+from esperd.server.user_names import UserNames
 from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.orphans import Orphans
 
@@ -36,6 +37,7 @@ class Registry:
     readers: trio.CapacityLimiter
     decoding: Decoding
     rules: ServingRules = field(default_factory=ServingRules)
+    names: UserNames = field(default_factory=UserNames)
     sessions: set["ClientSession"] = field(default_factory=set["ClientSession"])
 
     def board(self, name: str) -> Board:
@@ -49,6 +51,11 @@ class Registry:
             raise CommandError("unknown_board", f"there is no board {name}", f"boards here: {known}")
         return self.boards[name]
 
+    def note_everywhere(self, text: str, who: str) -> None:
+        """Writes a remark on what is no board's of this daemon into the journals of all that are: it has no other."""
+        for board in self.boards.values():
+            board.add_note(text, who)
+
     async def coredump(self, coredump_id: str) -> tuple[CoredumpRecord, Board | None]:
         """The dump of this id, and the board that it is of; None for the board when no daemon runs it.
 
@@ -56,7 +63,7 @@ class Registry:
             CommandError: there is none, or it belongs to a board that another daemon runs.
         """
         if record := self.store.get(coredump_id):
-            return record, self.boards[record.board]
+            return record, self.board(record.board)
         orphan = await trio.to_thread.run_sync(self.orphans.get, coredump_id, limiter=self.readers)
         if orphan is None:
             raise unknown_coredump(coredump_id)

@@ -19,6 +19,9 @@ from esperd.server.rights import check_right
 if TYPE_CHECKING:
     from esperd.server.client import ClientSession
 
+# What `esperctl` calls it.
+_STEAL: Final = "--steal"
+
 
 async def _list_boards(client: "ClientSession", _: messages.ListBoards) -> Result:
     registry = client.registry
@@ -37,7 +40,7 @@ async def _unsubscribe(client: "ClientSession", request: messages.Unsubscribe) -
 
 
 async def _take_writer(client: "ClientSession", request: messages.TakeWriter) -> Result:
-    client.registry.board(request.board).lease.take(client.id, client.who, steal=request.steal)
+    client.registry.board(request.board).lease.take(client.writer, steal=request.steal)
     return messages.Done()
 
 
@@ -47,20 +50,22 @@ async def _release_writer(client: "ClientSession", request: messages.ReleaseWrit
 
 
 async def _send(client: "ClientSession", request: messages.Send) -> Result:
-    await client.registry.board(request.board).send(request.data, client.id, client.who)
+    board = client.registry.board(request.board)
+    client.check_may_write(board, anyway=request.steal, flag=_STEAL)
+    await board.send(request.data, client.who)
     return messages.Done()
 
 
 async def _reset(client: "ClientSession", request: messages.Reset) -> Result:
     board = client.registry.board(request.board)
-    board.lease.check_may_send(client.id)
+    client.check_may_write(board, anyway=request.steal, flag=_STEAL)
     await board.control.reset(client.who, bootloader=request.bootloader)
     return messages.Done()
 
 
 async def _break(client: "ClientSession", request: messages.Break) -> Result:
     board = client.registry.board(request.board)
-    board.lease.check_may_send(client.id)
+    client.check_may_write(board, anyway=request.steal, flag=_STEAL)
     await board.control.send_break(client.who, request.duration_s)
     return messages.Done()
 
@@ -100,7 +105,7 @@ async def answer_request(client: "ClientSession", body: RequestBody) -> Result:
     Raises:
         CommandError: it can't be done, or not by this client; its code and text go to the client.
     """
-    check_right(client.registry.rules.permissions, client.peer, body)
+    check_right(client.registry.rules.permissions, client.peer, client.who, body)
     handler = _HANDLERS.get(type(body))
     if handler is None:
         raise CommandError("unsupported", f"this daemon does not know the request {body.__struct_config__.tag}")

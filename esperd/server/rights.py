@@ -8,10 +8,11 @@ import msgspec
 from esper_protocol import messages
 from esper_protocol.messages import RequestBody
 from esperd.errors import CommandError
+from esperd.limited_log import LimitedLog
 from esperd.permissions import Permissions, Right
 from esperd.server.peer import Peer
 
-_log: Final = logging.getLogger(__name__)
+_log: Final = LimitedLog(logging.getLogger(__name__))
 
 _KINDS: Final[dict[Right, tuple[type[msgspec.Struct], ...]]] = {
     "view": (
@@ -31,8 +32,6 @@ _KINDS: Final[dict[Right, tuple[type[msgspec.Struct], ...]]] = {
         messages.Reset,
         messages.Break,
         messages.LendPort,
-        messages.ReturnPort,
-        messages.LendPort,
         messages.AddNote,
         messages.AbortCapture,
         messages.PinCoredump,
@@ -51,8 +50,8 @@ _TEXTS: Final[dict[Right, str]] = {
 }
 
 
-def check_right(permissions: Permissions, peer: Peer, body: RequestBody) -> None:
-    """Lets through what *peer* may ask for.
+def check_right(permissions: Permissions, peer: Peer, who: str, body: RequestBody) -> None:
+    """Lets through what *peer*, whom people know as *who*, may ask for.
 
     Raises:
         CommandError: ``permission``, with who may.
@@ -61,10 +60,10 @@ def check_right(permissions: Permissions, peer: Peer, body: RequestBody) -> None
     right = RIGHTS.get(type(body), "administer")
     if not may(permissions, peer, right):
         kind = str(body.__struct_config__.tag)
-        _log.warning("request refused who=%s request=%s right=%s", peer.text, kind, right)
+        _log.write(logging.WARNING, "request refused who=%s request=%s right=%s", who, kind, right)
         raise CommandError(
             "permission",
-            f"{peer.text} may not {_TEXTS[right]}; {permissions.who_may(right)} may",
+            f"{who} may not {_TEXTS[right]}; {permissions.who_may(right)} may",
             f"access.{right} in the configuration of esperd says who may",
         )
 

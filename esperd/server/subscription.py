@@ -31,12 +31,21 @@ class Subscription:
         cursor: The position of the first event that is wanted.
         end: The position before which it ends, not in the future; None for a viewer that follows.
         readers: Limits how many viewers read old segments at one time.
+        is_interactive: Whether its client is a viewer that takes the write lease to type.
     """
 
     def __init__(
-        self, board: Board, output: Output, cursor: int, end: int | None, *, readers: trio.CapacityLimiter
+        self,
+        board: Board,
+        output: Output,
+        cursor: int,
+        end: int | None,
+        *,
+        readers: trio.CapacityLimiter,
+        is_interactive: bool = False,
     ) -> None:
         self.board = board
+        self.is_interactive = is_interactive
         self._output = output
         self._cursor = cursor
         self._end = end
@@ -44,6 +53,7 @@ class Subscription:
         self._reader = JournalReader(board.parts.journal)
         self._is_level = False
         self._is_over = False
+        self._reason: str | None = None
 
     @property
     def follows(self) -> bool:
@@ -65,6 +75,12 @@ class Subscription:
             self._is_level = False
             self._output.wake()
 
+    def end(self, reason: str) -> None:
+        """Ends it, if it follows, behind what was published so far; the client is told why."""
+        if self._end is None:
+            self._end, self._reason = self.board.publisher.next_seq, reason
+            self._output.wake()
+
     async def next_batch(self) -> bytes | None:
         """The next frames for a client that is behind."""
         tail = self.board.publisher.tail
@@ -81,7 +97,7 @@ class Subscription:
         if self._is_over:
             return None
         self._is_over = True
-        return encode_message(HistoryEnd(self.board.name, end))
+        return encode_message(HistoryEnd(self.board.name, end, self._reason))
 
     def _from_tail(self, entries: list[Entry]) -> bytes:
         if self._end is not None:

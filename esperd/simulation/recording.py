@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from esperd.regular_file import read_regular
 from esperd.simulation.errors import SimulationError
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def load_recording(path: Path) -> Recording:
         SimulationError: if the file cannot be read, or its ``.json`` is not what it should be.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
         described_in = path.with_suffix(".json")
         description = _Description()
         if described_in != path and described_in.exists():
-            description = msgspec.json.decode(described_in.read_bytes(), type=_Description)
+            description = msgspec.json.decode(read_regular(described_in), type=_Description)
     except OSError as error:
         raise SimulationError(f"Cannot read the transcript {path}: {error.strerror}. Check the path.") from error
     except msgspec.MsgspecError as error:

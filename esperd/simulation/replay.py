@@ -101,7 +101,7 @@ async def open_replay(path: Path, *, baud: int, speed: float, loop: bool) -> Asy
     Raises:
         SimulationError: see ``load_recording``.
     """
-    recording = load_recording(path)
+    recording = await trio.to_thread.run_sync(load_recording, path)
     player = replay_player(recording, baud=baud, speed=speed, loop=loop, now=trio.current_time())
     async with open_terminal(player) as terminal_path:
         yield terminal_path

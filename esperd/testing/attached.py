@@ -19,7 +19,7 @@ DETACH: Final = b"\x1d"
 ESCAPE: Final = b"\x1b"
 UP, DOWN, RIGHT, LEFT = b"\x1b[A", b"\x1b[B", b"\x1b[C", b"\x1b[D"
 PAGE_UP, PAGE_DOWN, HOME, END = b"\x1b[5~", b"\x1b[6~", b"\x1b[H", b"\x1b[F"
-MODES: Final = ("DEVICE", "HOST", "CAPTURE", "READ-ONLY")
+MODES: Final = ("DEVICE", "HOST", "CAPTURE", "NO-PORT", "READ-ONLY")
 _MOST_SCROLLS: Final = 80
 # Everything that the viewer says to a terminal: where, how it looks, what is erased, and the modes of a full screen.
 # Sources: ECMA-48 8.3; xterm's ctlseqs (DECSET 1 application keys, 7 wrap, 12 and 25 cursor, 1049, 2004).

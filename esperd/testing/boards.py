@@ -2,13 +2,16 @@
 
 import contextlib
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from esper_protocol.events import Event, Line
+from esper_protocol.framing import HEADER
 from esperd.assembly import (
     daemon_record,
     make_board,
@@ -21,11 +24,15 @@ from esperd.assembly import (
 from esperd.board.session import Activity
 from esperd.configuration.config import BoardConfig, Config
 from esperd.ports.endpoint import parse_board_argument
-from esperd.server.client import ClientSession
+from esperd.server.admission import serve_client
 from esperd.server.registry import Registry
 from esperd.settings import Limits
 from esperd.storage.files import Access
 from esperd.storage.orphans import Orphans
+from esperd.testing.viewer import Viewer
+
+# Makes a client of the daemon in the test's process, with its handshake done.
+Connect = Callable[[], AbstractAsyncContextManager[Viewer]]
 
 # A port that does not exist: it is opened in vain until the test ends, if at all.
 _ABSENT = "/nonexistent/tty"
@@ -79,11 +86,24 @@ async def connected(registry: Registry) -> AsyncGenerator[trio.SocketStream]:
     """The client's end of a connection that is served."""
     daemon, client = socket.socketpair(socket.AF_UNIX)
     daemon.setblocking(False)
-    session = ClientSession(daemon, registry)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(session.run)
+        nursery.start_soon(serve_client, daemon, registry)
         async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
             yield stream
         with trio.fail_after(10):
             while daemon.fileno() >= 0:
                 await wait_all_tasks_blocked()
+
+
+def publish_lines(registry: Registry, count: int, board: str = "b") -> None:
+    """Has a board say *count* lines that name their positions."""
+    for _ in range(count):
+        publisher = registry.board(board).publisher
+        publisher.publish(Line(f"line {publisher.next_seq}\n".encode(), 1))
+
+
+def newest(registry: Registry, board: str = "b") -> list[Event]:
+    """The events of a board that are in memory."""
+    tail = registry.board(board).publisher.tail
+    decoder = msgspec.msgpack.Decoder(Event)
+    return [decoder.decode(entry.frame[HEADER.size :]) for entry in tail.from_seq(tail.first_seq, 10**9)]

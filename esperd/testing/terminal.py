@@ -1,7 +1,10 @@
 """A board at a pseudo-terminal, played by the test."""
 
 import contextlib
+import fcntl
 import os
+import struct
+import termios
 import tty
 
 import trio
@@ -35,6 +38,10 @@ class BoardTerminal:
             await trio.lowlevel.wait_readable(self._board)
             with contextlib.suppress(BlockingIOError):
                 return os.read(self._board, 65536)
+
+    def waiting_bytes(self) -> int:
+        """How much of what the daemon wrote to the board can be received."""
+        return int(struct.unpack("I", fcntl.ioctl(self._board, termios.FIONREAD, bytes(4)))[0])
 
     def hang_up(self) -> None:
         """The board is unplugged. Harmless when it was before."""

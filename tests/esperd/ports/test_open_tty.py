@@ -33,13 +33,14 @@ async def test_an_absent_port_says_what_to_do() -> None:
     assert caught.value.path == "/dev/ttyUSB99"
 
 
-async def test_a_second_opening_in_this_process_is_refused_and_names_it(
+async def test_a_second_opening_in_this_process_is_refused_and_not_said_to_be_a_program(
     pseudo_terminal: tuple[BoardEnd, str],
 ) -> None:
     board, path = pseudo_terminal
     port = await open_tty(path, baud=115200)
-    with pytest.raises(PortBusy, match=rf"\(pid {os.getpid()}\)"):
+    with pytest.raises(PortBusy, match="is open in this esperd for another of its boards") as caught:
         await open_tty(path, baud=115200)
+    assert caught.value.is_ours
     await board.send_all(b"the first is unharmed")
     assert await port.receive() == b"the first is unharmed"
     await port.aclose()

@@ -194,7 +194,7 @@ async def test_a_pseudo_terminal_has_neither_modem_lines_nor_a_break(
     for dtr, rts in [(True, False), (True, True), (False, None), (None, False)]:
         with pytest.raises(PortUnsupported, match="pseudo-terminal"):
             await port.set_modem_lines(dtr=dtr, rts=rts)
-    with pytest.raises(PortUnsupported, match="pseudo-terminal"):
+    with pytest.raises(PortUnsupported, match=r"carries no break \(a pseudo-terminal\)"):
         await port.send_break(0.25)
 
 

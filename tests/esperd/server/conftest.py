@@ -1,7 +1,13 @@
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+
+from esperd.server.registry import Registry
+from esperd.testing.boards import Connect, connected, open_boards
+from esperd.testing.viewer import Viewer
 
 
 @pytest.fixture
@@ -13,3 +19,21 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         daemon.setblocking(False)
         client.setblocking(False)
         yield daemon, client
+
+
+@pytest.fixture
+async def registry(tmp_path: Path) -> AsyncGenerator[Registry]:
+    async with open_boards(tmp_path, "b", "c") as registry:
+        yield registry
+
+
+@pytest.fixture
+def connect(registry: Registry) -> Connect:
+    @asynccontextmanager
+    async def connect() -> AsyncGenerator[Viewer]:
+        async with connected(registry) as stream:
+            viewer = Viewer(stream)
+            await viewer.open()
+            yield viewer
+
+    return connect

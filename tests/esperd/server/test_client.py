@@ -1,63 +1,19 @@
 """A client's session on a socket pair, with boards that are real but for their port."""
 
-import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-
-import msgspec
 import pytest
 import trio
 
 from esper_protocol import messages
 from esper_protocol.connection import ClientConnection
-from esper_protocol.events import Event, Line, Note, ViewerAttached, ViewerDetached, WriterChanged, kind_of
-from esper_protocol.framing import HEADER
-from esper_protocol.records import CoredumpRecord
+from esper_protocol.events import Line, Note, ViewerAttached, ViewerDetached, WriterChanged, kind_of
 from esperd.errors import CommandError
-from esperd.server.client import refuse_client
 from esperd.server.registry import Registry
-from esperd.storage.board_lock import hold_board
-from esperd.storage.files import Access
-from esperd.testing.boards import connected, open_boards
+from esperd.testing.boards import Connect, connected, newest, publish_lines
 from esperd.testing.viewer import RefusedError, Viewer
-
-Connect = Callable[[], AbstractAsyncContextManager[Viewer]]
-
-
-@pytest.fixture
-async def registry(tmp_path: Path) -> AsyncGenerator[Registry]:
-    async with open_boards(tmp_path, "b", "c") as registry:
-        yield registry
-
-
-@pytest.fixture
-def connect(registry: Registry) -> Connect:
-    @asynccontextmanager
-    async def connect() -> AsyncGenerator[Viewer]:
-        async with connected(registry) as stream:
-            viewer = Viewer(stream)
-            await viewer.open()
-            yield viewer
-
-    return connect
-
-
-def publish_lines(registry: Registry, count: int, board: str = "b") -> None:
-    for _ in range(count):
-        publisher = registry.board(board).publisher
-        publisher.publish(Line(f"line {publisher.next_seq}\n".encode(), 1))
 
 
 def lines_of(viewer: Viewer) -> list[bytes]:
     return [event.body.data for event in viewer.events if isinstance(event.body, Line)]
-
-
-def newest(registry: Registry, board: str = "b") -> list[Event]:
-    """The events in memory."""
-    tail = registry.board(board).publisher.tail
-    decoder = msgspec.msgpack.Decoder(Event)
-    return [decoder.decode(entry.frame[HEADER.size :]) for entry in tail.from_seq(tail.first_seq, 10**9)]
 
 
 async def receive_for_ever(viewer: Viewer) -> None:
@@ -99,21 +55,17 @@ async def test_a_request_may_arrive_byte_by_byte_and_many_at_once(registry: Regi
         assert answers == list(range(1, 201))
 
 
-async def test_one_too_many_is_refused_with_the_limit() -> None:
-    daemon, client = socket.socketpair(socket.AF_UNIX)
-    daemon.setblocking(False)
-    refuse_client(daemon, 256)
-    async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
-        viewer = Viewer(stream)
-        with pytest.raises(RefusedError, match="256 clients at a time"):
-            await viewer.receive_once()
-
-
 async def test_unknown_boards_are_named_with_those_that_are_here(connect: Connect) -> None:
     async with connect() as viewer:
         with pytest.raises(RefusedError, match="there is no board x") as caught:
             await viewer.request(messages.Subscribe("x"))
         assert caught.value.error.hint == "boards here: b, c"
+
+
+async def test_the_registry_knows_its_boards_only(registry: Registry) -> None:
+    with pytest.raises(CommandError, match="there is no board gone"):
+        registry.board("gone")
+    assert kind_of(newest(registry)[0].body) == "daemon_started"
 
 
 # Subscriptions --------------------------------------------------------------------------------------------
@@ -248,171 +200,3 @@ async def test_a_note_is_an_event(registry: Registry, connect: Connect) -> None:
         await viewer.request(messages.AddNote("b", "changed the cable"))
 
     assert isinstance(newest(registry)[-1].body, Note)
-
-
-# Core dumps -----------------------------------------------------------------------------------------------
-
-
-def store_dump(registry: Registry, coredump_id: str, **changes: object) -> None:
-    record = store_record(registry, coredump_id, **changes)
-    registry.store.files.create(coredump_id, msgspec.json.encode(record), b"")
-    registry.store.files.append(coredump_id, b"AAAA\r\n" * 100_000, b"abc", b"")
-
-
-def store_record(registry: Registry, coredump_id: str, **changes: object) -> CoredumpRecord:
-    board = coredump_id.rpartition("-")[0]
-    fields: dict[str, object] = {
-        "id": coredump_id,
-        "board": board,
-        "generation": 1,
-        "boot": 1,
-        "started_at": f"2026-01-01T00:00:{coredump_id.rpartition('-')[2]:0>2}Z",
-        "capture": "captured",
-        "raw_path": "",
-        "core_path": "",
-        "first_seq": 1,
-        "last_seq": 2,
-    }
-    record = msgspec.convert({**fields, **changes}, CoredumpRecord)
-    if board in registry.boards:
-        registry.store.add(record)
-    return record
-
-
-async def listed(viewer: Viewer, board: str | None = None) -> list[str]:
-    answer = await viewer.request(messages.ListCoredumps(board))
-    assert isinstance(answer, messages.Coredumps)
-    return [record.id for record in answer.coredumps]
-
-
-async def read_file(viewer: Viewer, coredump_id: str, name: str) -> bytes:
-    content = b""
-    while True:
-        part = await viewer.request(messages.ReadCoredumpFile(coredump_id, name, len(content)))
-        assert isinstance(part, messages.FileData)
-        content += part.data
-        if part.last:
-            return content
-
-
-async def test_dumps_that_nobody_owns_are_looked_after_and_those_of_another_daemon_are_not(
-    registry: Registry, connect: Connect, tmp_path: Path
-) -> None:
-    for coredump_id in ("b-2", "gone-1", "run-3"):
-        store_dump(registry, coredump_id)
-    async with connect() as viewer, hold_board(tmp_path, "run", Access()):
-        assert await listed(viewer) == ["gone-1", "b-2"]
-        assert await listed(viewer, "gone") == ["gone-1"]
-        assert await listed(viewer, "c") == []
-        with pytest.raises(RefusedError, match="there is no board run"):
-            await listed(viewer, "run")
-        for body in (
-            messages.CoredumpInfo("run-3"),
-            messages.ReadCoredumpFile("run-3", "core.bin", 0),
-            messages.PinCoredump("run-3"),
-            messages.RemoveCoredump("run-3", force=True),
-        ):
-            with pytest.raises(RefusedError, match="there is no core dump run-3"):
-                await viewer.request(body)
-        assert registry.store.folder("run-3").is_dir()
-
-
-@pytest.mark.parametrize("coredump_id", ["b-1", "gone-1"])
-async def test_a_dump_is_read_pinned_and_removed_whoever_owns_it(
-    registry: Registry, connect: Connect, coredump_id: str
-) -> None:
-    store_dump(registry, coredump_id)
-    async with connect() as viewer:
-        details = await viewer.request(messages.CoredumpInfo(coredump_id))
-        assert isinstance(details, messages.CoredumpDetails)
-        assert {file.name for file in details.files} == {"core.b64", "core.bin", "panic.txt", "record.json"}
-        assert await read_file(viewer, coredump_id, "core.b64") == b"AAAA\r\n" * 100_000
-        await viewer.request(messages.PinCoredump(coredump_id))
-        with pytest.raises(RefusedError, match="is pinned"):
-            await viewer.request(messages.RemoveCoredump(coredump_id))
-        await viewer.request(messages.RemoveCoredump(coredump_id, force=True))
-        assert await listed(viewer) == []
-    # An own one is removed by the disk writer.
-    is_done = trio.Event()
-    registry.board("b").parts.disk.submit(lambda: None, lambda _: None, is_done.set)
-    with trio.fail_after(10):
-        await is_done.wait()
-    assert not registry.store.folder(coredump_id).exists()
-
-
-async def test_a_dump_that_arrives_is_not_removed(registry: Registry, connect: Connect) -> None:
-    store_dump(registry, "b-1", capture="capturing")
-    async with connect() as viewer:
-        with pytest.raises(RefusedError, match="capturing: core dump b-1 is arriving"):
-            await viewer.request(messages.RemoveCoredump("b-1", force=True))
-
-
-async def test_only_the_files_of_a_dump_are_read(registry: Registry, connect: Connect, tmp_path: Path) -> None:
-    store_dump(registry, "b-1")
-    (tmp_path / "secret").write_bytes(b"secret")
-    (registry.store.folder("b-1") / "link").symlink_to(tmp_path / "secret")
-    async with connect() as viewer:
-        for name in ("../../secret", "link", str(tmp_path / "secret"), "", ".", "core.bin\0"):
-            with pytest.raises(RefusedError, match="has no file"):
-                await viewer.request(messages.ReadCoredumpFile("b-1", name, 0))
-        for coredump_id in ("../b-1", "b-01", "", "b"):
-            with pytest.raises(RefusedError, match="there is no core dump"):
-                await viewer.request(messages.CoredumpInfo(coredump_id))
-        for offset in (-5, 2**63, 2**64 - 1):
-            part = await viewer.request(messages.ReadCoredumpFile("b-1", "core.bin", offset))
-            assert isinstance(part, messages.FileData)
-            assert part.last
-
-
-async def test_prune_applies_retention_to_each_board_that_no_other_daemon_runs(
-    registry: Registry, connect: Connect, tmp_path: Path
-) -> None:
-    for coredump_id in ("b-1", "b-2", "c-1", "gone-1", "gone-2", "run-1"):
-        store_dump(registry, coredump_id)
-    async with connect() as viewer, hold_board(tmp_path, "run", Access()):
-        with pytest.raises(RefusedError, match="can't be negative"):
-            await viewer.request(messages.PruneCoredumps(keep=-1))
-        assert await viewer.request(messages.PruneCoredumps()) == messages.Removed([])
-        assert await viewer.request(messages.PruneCoredumps("b", keep=1)) == messages.Removed(["b-1"])
-        assert await viewer.request(messages.PruneCoredumps("gone", keep=1)) == messages.Removed(["gone-1"])
-        await viewer.request(messages.PinCoredump("gone-2"))
-        assert await viewer.request(messages.PruneCoredumps(keep=0)) == messages.Removed(["b-2", "c-1"])
-        await viewer.request(messages.PinCoredump("gone-2", pinned=False))
-        assert await viewer.request(messages.PruneCoredumps(keep=0)) == messages.Removed(["gone-2"])
-        assert await listed(viewer) == []
-        with pytest.raises(RefusedError, match="there is no board run"):
-            await viewer.request(messages.PruneCoredumps("run"))
-
-
-async def test_a_list_that_is_too_long_for_a_message_comes_in_parts(registry: Registry, connect: Connect) -> None:
-    note = "n" * 3000
-    for number in range(1, 201):
-        store_record(registry, f"b-{number}", note=note)
-    for number in range(1, 201):
-        store_record(registry, f"c-{number}", note=note)
-    async with connect() as viewer:
-        ids: list[str] = []
-        sizes: list[int] = []
-        after: str | None = None
-        while True:
-            part = await viewer.request(messages.ListCoredumps(after=after))
-            assert isinstance(part, messages.Coredumps)
-            ids += [record.id for record in part.coredumps]
-            sizes.append(len(part.coredumps))
-            after = part.next
-            if after is None:
-                break
-            # What was named may be gone by the time somebody asks on.
-            registry.store.forget(part.coredumps[-1].id)
-
-        assert len(set(ids)) == len(ids) == 400
-        assert len(sizes) == 3
-        for wrong in ("", "b-1", "[1, 2, 3]", "[]"):
-            with pytest.raises(RefusedError, match="bad_request: `after` is not what"):
-                await viewer.request(messages.ListCoredumps(after=wrong))
-
-
-async def test_the_registry_knows_its_boards_only(registry: Registry) -> None:
-    with pytest.raises(CommandError, match="there is no board gone"):
-        registry.board("gone")
-    assert kind_of(newest(registry)[0].body) == "daemon_started"

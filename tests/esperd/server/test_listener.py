@@ -26,6 +26,22 @@ def test_the_socket_is_for_the_daemons_user_alone_and_goes_in_the_end(tmp_path: 
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_folder_is_made_only_where_that_is_asked_for_and_never_two(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "b.sock"
+    with (
+        pytest.raises(StartError, match=f"there is no directory {path.parent}$") as caught,
+        open_listener(path, Access(), makes_directory=False),
+    ):
+        pytest.fail("it was made")
+    assert caught.value.hint == "make it first"
+    with (
+        pytest.raises(StartError, match=f"there is no directory {path.parent}$"),
+        open_listener(path.parent / "more" / "b.sock", Access()),
+    ):
+        pytest.fail("it was made")
+    assert not path.parent.exists()
+
+
 def test_with_a_group_its_members_may_connect(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may give files to any group")

@@ -1,5 +1,4 @@
 import os
-import pwd
 import socket
 
 from esperd.server.peer import peer_of
@@ -10,6 +9,6 @@ def test_a_peer_is_who_the_kernel_says() -> None:
     with ours, theirs:
         peer = peer_of(ours)
 
-        assert peer.text == f"{pwd.getpwuid(os.getuid()).pw_name} (pid {os.getpid()})"
+        assert peer.called("alice") == f"alice (pid {os.getpid()})"
         assert (peer.pid, peer.user) == (os.getpid(), os.getuid())
         assert peer.groups == {os.getgid(), *os.getgroups()}

@@ -13,21 +13,24 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from esper_protocol.events import Note, SessionOpened, WriterChanged
+from esper_protocol.events import Note, SessionOpened, Tx, WriterChanged
 from esper_protocol.messages import (
     AddNote,
+    Break,
     LendPort,
     ListBoards,
     PortLent,
     RemoveCoredump,
     RequestBody,
+    Reset,
     ReturnPort,
     Send,
     Subscribe,
     TakeWriter,
 )
+from esperd.board.lease import Writer
 from esperd.permissions import read_permissions
-from esperd.server.client import ClientSession
+from esperd.server.admission import serve_client
 from esperd.server.registry import Registry
 from esperd.server.rights import RIGHTS
 from esperd.settings import AccessSettings
@@ -60,7 +63,7 @@ async def connected_as(user: pwd.struct_passwd, registry: Registry) -> AsyncGene
         daemon, client = socket.socketpair(socket.AF_UNIX)
     daemon.setblocking(False)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ClientSession(daemon, registry).run)
+        nursery.start_soon(serve_client, daemon, registry)
         async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
             yield Viewer(stream)
         with trio.fail_after(10):
@@ -140,12 +143,12 @@ async def test_what_is_deleted_and_taken_over_is_journaled_with_who_did_it(tmp_p
         daemon, client = socket.socketpair(socket.AF_UNIX)
         daemon.setblocking(False)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ClientSession(daemon, registry).run)
+            nursery.start_soon(serve_client, daemon, registry)
             async with trio.SocketStream(trio.socket.from_stdlib_socket(client)) as stream:
                 viewer = Viewer(stream)
                 await viewer.open()
                 await viewer.subscribe(Subscribe("b"))
-                registry.board("b").lease.take(0, "alice (pid 1)", steal=False)
+                registry.board("b").lease.take(Writer(0, 1, "alice (pid 1)"), steal=False)
                 await viewer.request(TakeWriter("b", steal=True))
                 await viewer.wait_for(WriterChanged, count=2)
                 assert bodies(viewer.events, WriterChanged)[1] == WriterChanged(me, "alice (pid 1)", stolen=True)
@@ -171,6 +174,47 @@ async def test_a_port_is_lent_over_the_head_of_another_user_by_force_only(tmp_pa
         assert await alice.request(LendPort("b", "idf.py flash")) == PortLent(terminal.path)
         await alice.request(ReturnPort("b"))
         assert registry.board("b").lease.holder is not None
+    terminal.hang_up()
+
+
+@needs_root
+async def test_another_users_lease_keeps_commands_out_unless_they_steal_past_it(tmp_path: Path) -> None:
+    terminal = BoardTerminal()
+    async with (
+        open_boards(tmp_path, f"b={terminal.path}", own_ports=True) as registry,
+        connected_as(ALICE, registry) as alice,
+        connected_as(ALICE, registry) as command,
+        connected_as(BOB, registry) as bob,
+    ):
+        await alice.open()
+        await alice.subscribe(Subscribe("b", after=0, interactive=True))
+        await alice.wait_for(SessionOpened)
+        await bob.open()
+        for request in (Send("b", b"bob\r"), Reset("b"), Break("b")):
+            with pytest.raises(RefusedError, match=r"b: daemon .* is writing") as caught:
+                await bob.request(request)
+            assert (caught.value.error.code, caught.value.error.hint) == (
+                "busy",
+                "wait, or do it all the same with --steal",
+            )
+        # A pseudo-terminal can do neither; that it is asked shows that the lease does not forbid it.
+        for request in (Reset("b", steal=True), Break("b", steal=True)):
+            with pytest.raises(RefusedError, match="unsupported"):
+                await bob.request(request)
+        await bob.request(Send("b", b"bob\r", steal=True))
+        await command.open()
+        await command.request(Send("b", b"alice\r"))
+        await alice.wait_for(Tx, count=2)
+        assert [(tx.data, tx.who.split()[0]) for tx in bodies(alice.events, Tx)] == [
+            (b"bob\r", "nobody"),
+            (b"alice\r", "daemon"),
+        ]
+        assert len(bodies(alice.events, WriterChanged)) == 1
+        received = b""
+        with trio.fail_after(10):
+            while len(received) < len(b"bob\ralice\r"):
+                received += await terminal.receive()
+        assert received == b"bob\ralice\r"
     terminal.hang_up()
 
 

@@ -1,0 +1,17 @@
+"""What boards print, line by line, for tests of what is found in it."""
+
+START = b"================= CORE DUMP START =================\r\n"
+END = b"================= CORE DUMP END =================\r\n"
+PROMPT = b"\x1b[0;32mI (1537) esp_core_dump_uart: Press Enter to print core dump to UART...\x1b[0m\r\n"
+BANNER = b"ets Jul 29 2019 12:21:46\r\n"
+RESET = b"rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"
+BOOTLOADER = b"I (25) boot: ESP-IDF v5.3 2nd stage bootloader\r\n"
+APP = b"I (270) app_init: Project name:     hello\r\nI (287) app_init: ELF file SHA256:  aabbccdde...\r\n"
+CALLING = b"I (300) main_task: Calling app_main()\r\n"
+ABORT = b"abort() was called at PC 0x400d66b9 on core 0\r\n"
+BACKTRACE = b"Backtrace: 0x400d66b6:0x3ffb5f20 0x400d6a14:0x3ffb5f40\r\n"
+SHA = b"ELF file SHA256: 1b43c5e74\r\n"
+CRASH = b"\r\n" + ABORT + b"\r\n\r\n" + BACKTRACE + b"\r\n\r\n" + SHA + b"\r\n"
+LOG = b"I (5) app: hello\r\n"
+LONG_PACKET = b"$T0b10:a85f0340;thread:1;#d5"
+FIRST_LINE = b"5AAAAAIBAAAAAAAAAAAAAAAAAAAAAAAA\r\n"  # a header of version 1.2 that announces 228 bytes
