@@ -18,6 +18,7 @@ from esper_protocol.events import DaemonStarted, Gap, Recovered
 from esper_protocol.records import CoredumpRecord, DaemonRecord
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board, BoardParts
+from esperd.board.device_claims import DeviceClaims
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity
 from esperd.clock import rfc3339
@@ -56,8 +57,10 @@ class StoredBoard:
     config: BoardConfig
     journal: Journal
     recovery: Recovery
+    claims: DeviceClaims
     records: list[CoredumpRecord]
     repaired: StoreRecovery
+    next_coredump: int
 
 
 @asynccontextmanager
@@ -72,9 +75,9 @@ async def running_alone(config: Config, board: str) -> AsyncGenerator[None]:
             try:
                 await held.enter_async_context(hold_board(config.state_dir, board, config.access))
             except BlockingIOError as error:
+                owner = await trio.to_thread.run_sync(owner_of, config.state_dir, board)
                 raise StartError(
-                    f"another esperd ({owner_of(config.state_dir, board)}) runs board {board} "
-                    f"with the state directory {config.state_dir}",
+                    f"another esperd ({owner}) runs board {board} with the state directory {config.state_dir}",
                     "see `esperctl boards`, or name the board otherwise: NAME=PORT",
                     is_busy=True,
                 ) from error
@@ -93,11 +96,14 @@ def open_stored_board(config: Config, board: BoardConfig, store: CoredumpStore, 
         OSError: it can't be read or written.
     """
     name = board.argument.name
-    records, repaired = store.read(name, started_at)
     journal = Journal(board_directory(config.state_dir, name) / "journal", journal_limits(config), config.access)
     with contextlib.ExitStack() as held:
         held.callback(journal.close)
-        stored = StoredBoard(board, journal, journal.open(), records, repaired)
+        recovery = journal.open()
+        records, repaired = store.read(name, started_at, was_killed=recovery.was_killed)
+        claims = DeviceClaims(config.state_dir, name, config.access)
+        claims.note(board.argument.endpoint)
+        stored = StoredBoard(board, journal, recovery, claims, records, repaired, store.next_number(name))
         held.pop_all()
     return stored
 
@@ -146,13 +152,14 @@ def make_board(
             stored.journal,
             disk,
             store,
-            store.next_number(name),
+            stored.next_coredump,
             activity,
             decoding.jobs,
             decoding.panics,
+            stored.claims,
         )
     )
-    disk.watch(board.disk_reports.on_failure, board.disk_reports.on_recovery)
+    disk.watch(board.disk_reports)
     return board
 
 

@@ -5,6 +5,8 @@ import dataclasses
 import logging
 import os
 import sys
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,14 +15,15 @@ import msgspec
 import trio
 
 from esper_protocol.version import PACKAGE_VERSION
-from esperd.configuration.config import Config, load_config
+from esperd.configuration.config import Config, default_directories, load_config
 from esperd.daemon import run_daemon
-from esperd.errors import EXIT_FAILED, EXIT_INTERRUPTED, EsperdError
-from esperd.log_files import set_up_logging
+from esperd.errors import EXIT_BUSY, EXIT_FAILED, EXIT_INTERRUPTED, EsperdError, InvalidFileError
+from esperd.log_files import DaemonLog
 from esperd.private_paths import check_owner
 from esperd.service.manager import ServiceManager, take_service_manager
+from esperd.service.restarts import Restarts
 from esperd.settings import Limits
-from esperd.sizes import parse_size, size_text
+from esperd.sizes import size_text
 
 _log: Final = logging.getLogger(__name__)
 
@@ -39,43 +42,72 @@ examples:
 def main(argv: list[str] | None = None) -> int:
     """Runs the daemon; returns the exit code."""
     arguments = parser().parse_args(argv)
+    log = DaemonLog()
+    service, failure = ServiceManager(), "esperd failed; its log says how"
     try:
         service = take_service_manager(os.environ)
-        load = partial(_load, arguments, service)
-        config = load()
-        _start_logging(config)
-        trio.run(run_daemon, config, service, load)
+        config = _load(arguments, service)
+        with _logging(log, config):
+            code = _run(config, service, partial(_load, arguments, service))
     except EsperdError as error:
-        return _report(error)
+        code, failure = error.exit_code if log.is_stuck else _report(error), str(error)
     except KeyboardInterrupt:  # before the daemon listens to signals, or a second one, when all is closed
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED
+    restarts = Restarts(service, default_directories()["runtime_dir"], arguments.instance or "esperd")
+    if code in (EXIT_FAILED, EXIT_BUSY):
+        restarts.pause(failure)
+    else:
+        restarts.forget()
+    if log.is_stuck:
+        # All else is closed; see `DaemonLog` for what an orderly end of the interpreter would wait for.
+        os._exit(code)
+    return code
+
+
+def _run(config: Config, service: ServiceManager, load: Callable[[Config], Config]) -> int:
+    for doubt in config.doubts:
+        _log.warning("configuration problem=%s", doubt)
+    try:
+        trio.run(run_daemon, config, service, load)
+    except EsperdError:
+        raise
     except Exception as error:  # noqa: BLE001 - a programming error: logged in full, and a service manager starts us again
         _log.critical("esperd failed", exc_info=error)
         return EXIT_FAILED
     return 0
 
 
-def _load(arguments: argparse.Namespace, service: ServiceManager) -> Config:
-    config = load_config(arguments)
+def _load(arguments: argparse.Namespace, service: ServiceManager, before: Config | None = None) -> Config:
+    config = load_config(arguments, before)
     if service.listener is None:
         return config
     return dataclasses.replace(config, socket=Path(service.listener.getsockname()))
 
 
-def _start_logging(config: Config) -> None:
-    check_owner(config.state_dir, "--state-dir")
+@contextmanager
+def _logging(log: DaemonLog, config: Config) -> Generator[None]:
+    for folder in ("", "boards", "coredumps", "elfs", "log"):
+        check_owner(config.state_dir / folder, "--state-dir")
     # Whatever is made from now on is for the daemon's user, or for the group that the socket is for.
     os.umask(0o777 & ~config.access.directory_mode)
-    try:
-        set_up_logging(config.log_dir, config.socket.stem, config.log_level, config.access)
-    except OSError as error:
-        raise EsperdError(
-            f"can't write the log in {config.log_dir}: {error.strerror}",
-            "give esperd a --state-dir that it may write to",
-        ) from error
+    with ExitStack() as held:
+        try:
+            held.enter_context(log.open(config.log_dir, config.socket.stem, config.log_level, config.access))
+        except OSError as error:
+            raise EsperdError(
+                f"can't write the log in {config.log_dir}: {error.strerror}",
+                "give esperd a --state-dir that it may write to",
+            ) from error
+        yield
 
 
 def _report(error: EsperdError) -> int:
+    if isinstance(error, InvalidFileError):
+        # As `esperctl config check` says it.
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n" + (f"  hint: {problem.hint}\n" if problem.hint else ""))
+        sys.stderr.write("esperd: the configuration file is wrong, so nothing was started\n")
+        return error.exit_code
     sys.stderr.write(f"esperd: {error}\n")
     if error.hint:
         sys.stderr.write(f"hint: {error.hint}\n")
@@ -101,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--instance", metavar="NAME", help="instead of PORT: the instance of a service, %%i of systemd")
     made.add_argument("--config", metavar="FILE", help="TOML file (default: the user's, then /etc/esperd/esperd.toml)")
-    made.add_argument("--baud", type=int, metavar="N", help="baud rate of all ports (default 115200)")
+    made.add_argument("--baud", metavar="N", help="baud rate of all ports (default 115200)")
     made.add_argument(
         "--elf",
         metavar="PATH",
@@ -120,15 +152,7 @@ def parser() -> argparse.ArgumentParser:
         limits.add_argument(
             f"--{field.name.replace('_', '-')}",
             dest=field.name,
-            type=_size if is_size else float if isinstance(default, float) else int,
             metavar="SIZE" if is_size else "N",
             help=f"default {size_text(int(default)) if is_size else f'{default:g}'}",
         )
     return made
-
-
-def _size(text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

@@ -22,9 +22,10 @@ from esperd.board.board import Board
 from esperd.clock import rfc3339, wall_ns
 from esperd.configuration.config import Config
 from esperd.fleet import Fleet, HeldBoard
+from esperd.handover import hand_over_devices
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.reload import Reloader
-from esperd.server.client import ClientSession, refuse_client
+from esperd.server.admission import serve_client
 from esperd.server.listener import accept_clients, open_listener, serve_on
 from esperd.server.registry import Registry, ServingRules
 from esperd.service.manager import ServiceManager
@@ -45,7 +46,7 @@ class _Parts:
     """What the nurseries of a daemon share."""
 
     config: Config
-    load: Callable[[], Config]
+    load: Callable[[Config], Config]
     service: ServiceManager
     fleet: Fleet
     hooks: CrashHooks
@@ -54,14 +55,14 @@ class _Parts:
     has_terminal: bool
 
 
-async def run_daemon(config: Config, service: ServiceManager, load: Callable[[], Config]) -> None:
-    """Runs until a stop signal; *service* is told what happens meanwhile. SIGHUP has *load* called.
+async def run_daemon(config: Config, service: ServiceManager, load: Callable[[Config], Config]) -> None:
+    """Runs until a stop signal; *service* is told what happens meanwhile. SIGHUP has *load* called with what runs.
 
     Raises:
         StartError: a directory, a lock or the socket is not to be had.
     """
     async with contextlib.AsyncExitStack() as held:
-        # First, so that a stop signal is an orderly stop from the beginning; a second one waits until all is closed.
+        # First, so that a stop signal is an orderly stop from the beginning to the end.
         signals = held.enter_context(trio.open_signal_receiver(*_SIGNALS))
         has_terminal = _has_terminal()
         store = open_store(config)
@@ -78,7 +79,9 @@ async def run_daemon(config: Config, service: ServiceManager, load: Callable[[],
         # The socket before the first event: a daemon that can't be reached has not started.
         inherited = service.listener
         listener = held.enter_context(
-            open_listener(config.socket, config.access) if inherited is None else serve_on(inherited)
+            open_listener(config.socket, config.access, makes_directory=config.makes_socket_directory)
+            if inherited is None
+            else serve_on(inherited)
         )
         registry = Registry(
             daemon_record(config, started_at),
@@ -91,19 +94,24 @@ async def run_daemon(config: Config, service: ServiceManager, load: Callable[[],
         )
         parts = _Parts(config, load, service, fleet, hooks, registry, signals, has_terminal)
         # From here on nothing refuses to start: what leaves a nursery is a group of exceptions, which is no message.
-        async with trio.open_nursery() as disks:
-            try:
-                boards = [fleet.launch(config, part, disks) for part in stored]
-                await _serve(parts, boards, listener, disks)
-            finally:
-                # Nothing else ends a disk writer: it is not to be forgotten, whatever happens.
-                fleet.close_disks()
+        async with trio.open_nursery() as outermost:
+            async with trio.open_nursery() as disks:
+                try:
+                    boards = [fleet.launch(config, part, disks) for part in stored]
+                    await _serve(parts, boards, listener, disks, outermost)
+                finally:
+                    # Nothing else ends a disk writer: it is not to be forgotten, whatever happens.
+                    fleet.close_disks()
+            outermost.cancel_scope.cancel()
 
 
-async def _serve(parts: _Parts, boards: list[Board], listener: socket.socket, disks: trio.Nursery) -> None:
+async def _serve(
+    parts: _Parts, boards: list[Board], listener: socket.socket, disks: trio.Nursery, outermost: trio.Nursery
+) -> None:
     """Owns the boards, around them the decodes, and around those the viewers, who see how all of it ends."""
     first_batches = [board.parts.disk.progress for board in boards]
     async with trio.open_nursery() as clients:
+        clients.start_soon(parts.service.deliver)
         clients.start_soon(_serve_clients, listener, parts.registry, first_batches, parts.service)
         async with trio.open_nursery() as decodes:
             # Around the boards, because a dump that is cut by the stop is one to be decoded, too.
@@ -114,6 +122,7 @@ async def _serve(parts: _Parts, boards: list[Board], listener: socket.socket, di
                     parts.fleet.show(board, owners)
                 reason = await _run_until_stopped(parts, disks, owners)
                 _log.info("esperd stops reason=%s", reason)
+                outermost.start_soon(_note_impatience, parts)
                 parts.service.stopping()
                 owners.cancel_scope.cancel()
             decodes.cancel_scope.cancel()
@@ -125,10 +134,21 @@ async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nu
     """Reloads at each SIGHUP; returns the name of the signal that ends it."""
     config, observers = parts.config, _Observers(parts)
     parts.fleet.on_change = observers.boards_changed
-    reloader = Reloader(config, parts.load, parts.fleet, parts.registry, parts.hooks, parts.service, disks, owners)
+    reloader = Reloader(
+        config,
+        parts.load,
+        parts.fleet,
+        parts.registry,
+        parts.hooks,
+        parts.service,
+        observers.note_problem,
+        disks,
+        owners,
+    )
     owners.start_soon(reloader.run)
     owners.start_soon(observers.run)
     owners.start_soon(publish_telemetry, parts.fleet.boards)
+    owners.start_soon(hand_over_devices, parts.fleet.boards)
     _log.info(
         "esperd %s started pid=%d socket=%s boards=%s",
         PACKAGE_VERSION,
@@ -142,6 +162,14 @@ async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nu
             return signal.Signals(number).name
         reloader.ask()
     return ""
+
+
+async def _note_impatience(parts: _Parts) -> None:
+    """Says of further signals what is still waited for. They change nothing: to lose data takes SIGKILL."""
+    # Without a deadline: it is cancelled when all is written.
+    async for number in parts.signals:
+        waiting = ",".join(parts.fleet.unwritten) or "-"
+        _log.warning("esperd stops already signal=%s not_written_yet=%s", signal.Signals(number).name, waiting)
 
 
 def _has_terminal() -> bool:
@@ -160,13 +188,20 @@ class _Observers:
         self._boards = parts.fleet.boards
         self._reporting = trio.CancelScope()
         watched_s = service.watchdog_s
-        self._watchdog = None if watched_s is None else Watchdog(service, self._boards, watched_s)
+        self._watchdog = None if watched_s is None else Watchdog(service, parts.fleet.at_work, watched_s)
+        self._problem = ""
 
     def boards_changed(self) -> None:
         """Has them look at the boards that are there now."""
         self._reporting.cancel()
         if self._watchdog is not None:
             self._watchdog.boards_changed()
+
+    def note_problem(self, text: str) -> None:
+        """Has the status say what the last reload could not do; nothing when it did all."""
+        if text != self._problem:
+            self._problem = text
+            self._reporting.cancel()
 
     async def run(self) -> None:
         """Observes until cancelled."""
@@ -180,7 +215,7 @@ class _Observers:
     async def _report(self) -> None:
         while True:
             with trio.CancelScope() as self._reporting:
-                await report_status(self._service, list(self._boards.values()))
+                await report_status(self._service, list(self._boards.values()), self._problem)
 
 
 async def _serve_clients(
@@ -196,8 +231,4 @@ async def _serve_clients(
     service.ready()
     async with trio.open_nursery() as nursery, contextlib.aclosing(accept_clients(listener)) as arriving:
         async for client in arriving:
-            limit = registry.rules.most_clients
-            if len(nursery.child_tasks) >= limit:
-                refuse_client(client, limit)
-            else:
-                nursery.start_soon(ClientSession(client, registry).run)
+            nursery.start_soon(serve_client, client, registry)

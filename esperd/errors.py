@@ -36,20 +36,48 @@ class ConfigurationError(EsperdError):
     """A flag or a key has a value that is not allowed, or is not known.
 
     Args:
-        message: One sentence, with the place where that is known.
+        text: One sentence, without the place.
         hint: What to do.
         key: The key, with the tables around it; empty for a flag.
-        line: Where it stands in the file, from 1 on.
+        place: ``FILE``, ``FILE:LINE`` or ``FILE:LINE:COLUMN``; empty for a flag.
+        line: The line of *place*, from 1 on.
+        may_heal: Whether it may be right later as it is, so that a service is to be started again: names of users and
+            groups may come from a directory that this machine does not reach yet.
     """
 
     exit_code = EXIT_USAGE
 
     def __init__(
-        self, message: str, hint: str | None = None, *, key: tuple[str | int, ...] = (), line: int | None = None
+        self,
+        text: str,
+        hint: str | None = None,
+        *,
+        key: tuple[str | int, ...] = (),
+        place: str = "",
+        line: int | None = None,
+        may_heal: bool = False,
     ) -> None:
-        super().__init__(message, hint)
+        super().__init__(f"{place}: {text}" if place else text, hint)
+        if may_heal:
+            self.exit_code = EXIT_FAILED
+        self.may_heal = may_heal
+        self.text = text
         self.key = key
+        self.place = place
         self.line = line
+
+
+class InvalidFileError(ConfigurationError):
+    """A configuration file has errors; ``problems`` are all of them, in the order of the file."""
+
+    def __init__(self, path: str, problems: "list[ConfigurationError]") -> None:
+        first, others = problems[0], len(problems) - 1
+        more = f" (and {others} more; `esperctl config check {path}` shows all)" if others else ""
+        may_heal = all(problem.may_heal for problem in problems)
+        super().__init__(
+            f"{first.text}{more}", first.hint, key=first.key, place=first.place, line=first.line, may_heal=may_heal
+        )
+        self.problems = problems
 
 
 class StartError(EsperdError):

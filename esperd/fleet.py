@@ -51,7 +51,8 @@ def _ignore_change() -> None:
 class Fleet:
     """Opens boards and closes them; ``boards`` are those that clients may see.
 
-    ``on_change`` is called whenever those are others: at once, and not only when a board has been closed in order.
+    ``at_work`` are those, and with them the ones that are being closed: whoever watches over them does so to the end.
+    ``on_change`` is called whenever either are others: at once, and not only when a board has been closed in order.
 
     Args:
         store: Of their core dumps.
@@ -62,6 +63,7 @@ class Fleet:
 
     def __init__(self, store: CoredumpStore, decoding: Decoding, hooks: CrashHooks, started_at: str) -> None:
         self.boards: dict[str, Board] = {}
+        self.at_work: dict[str, Board] = {}
         self.on_change = _ignore_change
         self._store = store
         self._decoding = decoding
@@ -100,17 +102,24 @@ class Fleet:
 
     def show(self, board: Board, owners: trio.Nursery) -> None:
         """Opens the port of a board, and lets clients see it."""
-        self.boards[board.name] = board
+        self.boards[board.name] = self.at_work[board.name] = board
         self.on_change()
         owners.start_soon(self._own, self._running[board.name])
 
-    async def retire(self, name: str) -> None:
-        """Ends a board in order: its port, its decodes, its journal, its lock."""
+    def withdraw(self, name: str) -> trio.Event:
+        """Hides a board, which ``retire`` ends, and has its port closed; the event is that it is."""
         running, board = self._running[name], self.boards.pop(name)
-        # First: nobody is to wait for a board that is about to end.
+        # First: nobody is to begin anything with a board that is about to end.
         self.on_change()
         board.explain_closing(REMOVED)
         running.scope.cancel()
+        return running.closed
+
+    async def retire(self, name: str) -> None:
+        """Ends a board that was withdrawn, in order: its port, its decodes, its journal, its lock."""
+        running = self._running[name]
+        board = running.board
+        # Without a deadline, as what follows: whoever calls has one, and the watchdog asks the board meanwhile.
         await running.closed.wait()
         # Before the last event: each job ends in one of its own.
         await self._decoding.jobs.detach(name)
@@ -118,9 +127,10 @@ class Fleet:
         self._hooks.forget(board)
         board.publisher.stop(DaemonStopping(REMOVED))
         board.parts.disk.close()
-        # Without a deadline: to give the lock to another daemon before all is written would be to lose it.
+        # To give the lock to another daemon before all is written would be to lose it.
         await running.written.wait()
-        del self._running[name]
+        del self._running[name], self.at_work[name]
+        self.on_change()
         await running.held.aclose()
         _log.info("board closed board=%s", name)
 
@@ -128,6 +138,11 @@ class Fleet:
         """Publishes the last event of each board."""
         for running in self._running.values():
             running.board.publisher.stop(DaemonStopping(reason))
+
+    @property
+    def unwritten(self) -> list[str]:
+        """The boards whose disk writers are not done."""
+        return [name for name, running in self._running.items() if not running.written.is_set()]
 
     def close_disks(self) -> None:
         """Lets the disk writers write what is left, and end. Nothing else ends them."""

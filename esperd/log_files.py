@@ -1,11 +1,20 @@
 """Logging of the daemon itself: to standard error (the service manager keeps it) and to a file that is rotated.
 
 What boards say is never logged here; it is data, in the journal.
+
+Whoever logs never waits: a pipe that nobody reads and a disk that hangs would otherwise stop the event loop, and every
+board with it. So each of the two places has a thread of its own that writes, which trio's threads can't be: lines are
+also logged before the loop runs and after it has ended. The thread belongs to the ``with`` block of ``DaemonLog.open``.
+One that hangs in a write can't be ended by anybody; the process ends without it (``is_stuck``).
 """
 
 import faulthandler
 import logging
 import logging.handlers
+import queue
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +23,10 @@ from esperd.storage.files import Access, make_directory
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _FILE_BYTES: Final = 1024 * 1024
 _FILES_KEPT: Final = 5
+# Lines that wait for a place that takes none; more are dropped, and counted.
+_WAITING_LINES: Final = 1000
+# How long the end of the process waits for the last lines.
+_LAST_LINES_S: Final = 1.0
 
 
 def log_path(log_dir: Path, name: str) -> Path:
@@ -26,17 +39,115 @@ def fault_log_path(log_dir: Path, name: str) -> Path:
     return log_dir / f"{name}.fault.log"
 
 
-def set_up_logging(log_dir: Path, name: str, level: str, access: Access) -> None:
-    """Starts logging, and the record of native crashes.
+class DaemonLog:
+    """The log of this process.
 
-    Raises:
-        OSError: the log's directory can't be written.
+    ``is_stuck`` after the end says that a place took no more lines: a thread hangs in a write to it and holds its lock,
+    for which the interpreter would wait as it ends.
     """
-    make_directory(log_dir, access)
-    file = logging.handlers.RotatingFileHandler(
-        log_path(log_dir, name), maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
-    )
-    logging.basicConfig(level=level.upper(), format=_FORMAT, handlers=[logging.StreamHandler(), file], force=True)
-    # Open for as long as the process lives: it must be there at a moment when nothing can be opened any more.
-    fault_log = fault_log_path(log_dir, name).open("a", encoding="utf-8")
-    faulthandler.enable(fault_log)
+
+    def __init__(self) -> None:
+        self.is_stuck = False
+
+    @contextmanager
+    def open(self, log_dir: Path, name: str, level: str, access: Access) -> Generator[None]:
+        """Logs until the end of the block, and then writes what waits; records native crashes from now on.
+
+        Raises:
+            OSError: the log's directory can't be written.
+        """
+        if not log_dir.is_dir():  # else the service manager made it, or it was looked at with all that is kept
+            make_directory(log_dir, access)
+        file = logging.handlers.RotatingFileHandler(
+            log_path(log_dir, name), maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
+        )
+        # Open for as long as the process lives: it must be there at a moment when nothing can be opened any more.
+        fault_log = fault_log_path(log_dir, name).open("a", encoding="utf-8")
+        faulthandler.enable(fault_log)
+        writers = (LogWriter(logging.StreamHandler(), "standard error"), LogWriter(file, "the log file"))
+        entrances = [writer.entrance for writer in writers]
+        # The places put the time and all else before it.
+        logging.basicConfig(level=level.upper(), format="%(message)s", handlers=entrances, force=True)
+        for writer in writers:
+            writer.start()
+        try:
+            yield
+        finally:
+            for writer in writers:
+                if writer.finish(time.monotonic() + _LAST_LINES_S):
+                    logging.getLogger().removeHandler(writer.entrance)
+                else:
+                    # Its entrance stays: without any, a later line would be written to standard error at once.
+                    self.is_stuck = True
+
+
+class LogWriter:
+    """Writes to one place, in a thread between ``start`` and ``finish``; what it is to write enters at ``entrance``.
+
+    Args:
+        place: Where lines go; may block.
+        name: Of the place, for people.
+    """
+
+    def __init__(self, place: logging.Handler, name: str) -> None:
+        place.setFormatter(logging.Formatter(_FORMAT))
+        self._place = place
+        self._lines = _Lines(name)
+        self._thread = logging.handlers.QueueListener(self._lines, place)
+        self.entrance = logging.handlers.QueueHandler(self._lines)
+
+    def start(self) -> None:
+        """Begins to write."""
+        self._thread.start()
+
+    def finish(self, give_up_at: float) -> bool:
+        """Writes what waits, and ends the thread; False when the place takes nothing until *give_up_at* (monotonic)."""
+        if not self._lines.finish(give_up_at):
+            return False
+        self._thread.stop()
+        self._place.close()
+        return True
+
+
+class _Lines:
+    """What waits for one place. Whoever puts a line never waits; those that there is no room for are counted."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(_WAITING_LINES)
+        self._ended = queue.SimpleQueue[None]()
+        # Each changed by one side only: by those who put (under the lock of their handler), and by the thread.
+        self._dropped = 0
+        self._told = 0
+
+    def put_nowait(self, line: logging.LogRecord | None) -> None:
+        """Takes a line, or counts it."""
+        try:
+            self._queue.put_nowait(line)
+        except queue.Full:
+            self._dropped += 1
+
+    def get(self, block: bool = True) -> logging.LogRecord | None:
+        """In the thread: the next line; None for the end, which is asked for when all before it was written."""
+        dropped = self._dropped - self._told
+        if dropped and self._queue.empty():
+            self._told += dropped
+            text = "log lines dropped count=%d: %s took none"
+            return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (dropped, self._place), None)
+        line = self._queue.get(block)
+        if line is None:
+            self._ended.put(None)
+        return line
+
+    def finish(self, give_up_at: float) -> bool:
+        """Ends the thread behind what waits; False when that takes too long."""
+        try:
+            self._queue.put(None, timeout=_left_s(give_up_at))
+            self._ended.get(timeout=_left_s(give_up_at))
+        except (queue.Full, queue.Empty):
+            return False
+        return True
+
+
+def _left_s(give_up_at: float) -> float:
+    return max(give_up_at - time.monotonic(), 0.0)

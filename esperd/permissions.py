@@ -43,6 +43,12 @@ class Permissions:
         deciding = self._deciding(right)
         return not deciding or any(members.hold(user, groups) for members in deciding)
 
+    def name_administrator(self, user: int, groups: frozenset[int]) -> bool:
+        """Whether it is root, our own user, or somebody who is named; that everybody may administer names nobody."""
+        if user in (0, os.geteuid()):
+            return True
+        return self.administer is not None and self.administer.hold(user, groups)
+
     def who_may(self, right: Right) -> str:
         """For a message: ``alice, @lab and root``."""
         named = [members.text for members in self._deciding(right) if members.text]
@@ -87,7 +93,8 @@ def _number(key: Right, kind: str, name: str, look_up: Callable[[str], int]) -> 
         return look_up(name)
     except (KeyError, ValueError):
         raise ConfigurationError(
-            f"access.{key} names the {kind} {name!r}, whom this machine does not know",
+            f"access.{key} names the {kind} {name!r}; it must be one that this machine knows",
             "write users as they are, and groups with @ before them",
             key=("access", key),
+            may_heal=True,
         ) from None

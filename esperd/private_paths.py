@@ -1,15 +1,74 @@
-"""Directories that the daemon keeps things in are its own: those of other users are never followed."""
+"""Directories that the daemon keeps things in are its own: nobody but its user and root can write to or replace them.
 
+The rule is that of sshd's StrictModes, for each directory on the way: ours or root's, and written by nobody else.
+"""
+
+import errno
+import grp
 import os
 import pwd
 import stat
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from esperd.errors import StartError
 
+# As the kernel does. Source: path_resolution(7).
+_MOST_LINKS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Who else has a hand in a path: the owner of *path*, or those who may write to it (*writers*)."""
+
+    path: Path
+    is_link: bool
+    owner: int
+    writers: str = ""
+
+    @property
+    def text(self) -> str:
+        """For an error message, such as ``/srv/x belongs to bob, and esperd runs as alice``."""
+        if self.writers:
+            return f"{self.path} may be written to by {self.writers}"
+        return f"{self.path} belongs to {_user_name(self.owner)}, and esperd runs as {_user_name(os.geteuid())}"
+
+
+def find_stranger(directory: Path) -> Stranger | None:
+    """The first on the way to *directory*, from the root on; None where there is none. Where nothing is yet counts as safe.
+
+    Links are followed if they are ours or root's, and what they lead over is looked at as well. A directory that has
+    the sticky bit, such as /tmp, may be written to by others if there is another one on the way behind it: nobody can
+    rename that.
+
+    Args:
+        directory: An absolute path.
+    """
+    place, rest, links = Path("/"), list(directory.parts), 0
+    while rest:
+        part = rest.pop(0)
+        place = place.parent if part == ".." else place / part
+        try:
+            status = place.lstat()
+        except OSError:
+            return None  # it is made, or refused, by whoever uses it
+        is_link = stat.S_ISLNK(status.st_mode)
+        if status.st_uid not in (0, os.geteuid()):
+            return Stranger(place, is_link, status.st_uid)
+        if is_link:
+            links += 1
+            if links > _MOST_LINKS:
+                return None
+            rest = [*place.readlink().parts, *rest]
+            place = place.parent
+        elif writers := _other_writers(status, is_passed=bool(rest)):
+            return Stranger(place, False, status.st_uid, writers)
+    return None
+
 
 def check_owner(directory: Path, flag: str) -> None:
-    """Lets through a directory of our own or root's, reached over no other user's links, or one that is not there yet.
+    """Lets through a directory that only we and root can write to or replace, or one that is not there yet.
 
     Another user could put what we write elsewhere, or read it.
 
@@ -18,36 +77,61 @@ def check_owner(directory: Path, flag: str) -> None:
         flag: What names another one, for the error.
 
     Raises:
-        StartError: it, or a link on the way to it, belongs to somebody else.
+        StartError: it, or a directory or link on the way to it, belongs to somebody else, or may be written by others.
     """
-    for path in (*reversed(directory.parents), directory):
-        try:
-            status = path.lstat()
-        except OSError:
-            return  # it is made, or refused, by whoever uses it
-        if stat.S_ISLNK(status.st_mode) and not _is_trusted(status.st_uid):
-            raise _refusal(f"{path}, a link on the way to {directory},", status.st_uid, flag)
-    try:
-        owner = directory.stat().st_uid
-    except OSError:
+    stranger = find_stranger(directory)
+    if stranger is None:
         return
-    if not _is_trusted(owner):
-        raise _refusal(str(directory), owner, flag)
+    place = stranger.path
+    is_it = place == directory and not stranger.is_link
+    on_the_way = "" if is_it else f", {'a link ' if stranger.is_link else ''}on the way to {directory},"
+    text = stranger.text.replace(str(place), f"{place}{on_the_way}", 1)
+    if stranger.writers:
+        raise StartError(text, f"`chmod go-w {place}`, or choose another directory: {flag}")
+    raise StartError(text, f"run it as {_user_name(stranger.owner)}, or choose another directory: {flag}")
 
 
-def _is_trusted(owner: int) -> bool:
-    return owner in (0, os.geteuid())
+def check_safe(directory: Path) -> None:
+    """Lets through a directory that is ours alone.
+
+    Raises:
+        OSError: it is not.
+    """
+    stranger = find_stranger(directory)
+    if stranger is not None:
+        raise PermissionError(errno.EPERM, stranger.text, str(directory))
 
 
-def _refusal(what: str, owner: int, flag: str) -> StartError:
-    return StartError(
-        f"{what} belongs to {_name(owner)}, and esperd runs as {_name(os.geteuid())}",
-        f"run it as {_name(owner)}, or choose another directory: {flag}",
-    )
-
-
-def _name(user: int) -> str:
+def _user_name(user: int) -> str:
+    """For messages."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:
         return f"uid {user}"
+
+
+def _other_writers(status: os.stat_result, *, is_passed: bool) -> str:
+    mode = status.st_mode
+    if not stat.S_ISDIR(mode) or (is_passed and mode & stat.S_ISVTX):
+        return ""
+    if mode & stat.S_IWOTH:
+        return "everybody"
+    if mode & stat.S_IWGRP and not _is_private(status.st_gid, status.st_uid):
+        return f"the group {_group_name(status.st_gid)}"
+    return ""
+
+
+def _is_private(group: int, user: int) -> bool:
+    """Whether a group is the one that many systems make for each user, and nobody else is in."""
+    try:
+        account = pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return group == account.pw_gid and (group == user or _group_name(group) == account.pw_name)
+
+
+def _group_name(group: int) -> str:
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)

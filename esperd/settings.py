@@ -64,7 +64,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A longer line is split."""
 
     clients: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 256
-    """Clients at one time."""
+    """Clients at one time. One place of 32, at least one of two, is kept for root, the daemon's own user and those whom
+    ``access.administer`` names."""
 
     hooks_at_once: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     """Commands of ``on_crash`` that run at one time; the others wait."""
@@ -158,7 +159,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``esperd.sock`` when the boards are those of this file."""
 
     socket_group: str | None = None
-    """Group whose members may connect, and read what is stored; without it only the daemon's user may."""
+    """Group whose members may connect, and read what is stored; without it only the daemon's user may. That user must
+    be a member of it."""
 
     socket_mode: Literal["0600", "0660", "0666"] | None = None
     """Who may connect: the daemon's user, its group, or everybody. Unless it is given: 0660 with a ``socket_group``,
@@ -171,7 +173,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Whether "Press Enter to print core dump to UART..." is answered."""
 
     elf: list[str] = []
-    """ELF files, and folders that are looked into for new ones."""
+    """ELF files, and folders that are looked into for new ones. The service sees no home directories."""
 
     limits: Limits = Limits()
     decode: DecodeSettings = DecodeSettings()

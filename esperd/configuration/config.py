@@ -1,28 +1,35 @@
 """From flags and a TOML file to a Config; errors name the key or flag, the file and what is allowed."""
 
 import argparse
+import dataclasses
 import grp
 import os
-from collections.abc import Callable, Mapping
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from esper_protocol.records import Machine
-from esperd.configuration.file import SettingsFile, fields_of, key_text, read_file, setting
+from esper_protocol.toml_lines import KeyPath
+from esperd.configuration.file import SettingsFile, examine_file, fields_of, in_order, key_text, setting
 from esperd.configuration.instance import port_of_instance
-from esperd.errors import ConfigurationError
+from esperd.configuration.viewpoint import OwnProcess, Viewpoint
+from esperd.errors import ConfigurationError, InvalidFileError
 from esperd.permissions import Permissions, read_permissions
 from esperd.ports.endpoint import BoardArgument, EndpointError, parse_board_argument
 from esperd.ports.endpoint_kinds import ReplayEndpoint
-from esperd.settings import BoardSettings, DecodeSettings, HookSettings, Limits, Settings
+from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
 from esperd.storage.files import Access
 
 SYSTEM_FILE: Final = Path("/etc/esperd/esperd.toml")
 _FILES_SOCKET: Final = "esperd.sock"
+
+_Check: TypeAlias = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,14 @@ class Config:
     service_log_dir: Path | None = None
     permissions: Permissions = field(default_factory=Permissions)
     hooks: tuple[HookSettings, ...] = ()
+    doubts: tuple[str, ...] = ()
+    """What is wrong with the file, but does not keep the daemon from starting."""
+    makes_socket_directory: bool = True
+    """Whether the socket's directory is made where it is missing: not when the socket itself was named."""
+    file: Path | None = None
+    """Where it was read; None when there was no file."""
+    named_boards: tuple[str, ...] = ()
+    """Boards that the command line names, and the file gives their ports."""
 
     @property
     def log_dir(self) -> Path:
@@ -57,47 +72,142 @@ class Config:
         return self.service_log_dir or self.state_dir / "log"
 
 
-def load_config(arguments: argparse.Namespace) -> Config:
+def load_config(arguments: argparse.Namespace, before: Config | None = None) -> Config:
     """Reads the configuration file, if there is one, and puts the flags over it.
 
+    Args:
+        arguments: The flags.
+        before: What a daemon runs with that reads it again. Then a file or a table that is away is an error: who may do
+            what stands in it, and to go on without would be to let everybody do everything.
+
     Raises:
-        ConfigurationError: see its message.
+        InvalidFileError: with all that is wrong with the file.
+        ConfigurationError: a flag is wrong, or the file can't be read.
     """
-    path = find_file(arguments.config)
+    path = (before and before.file) or find_file(arguments.config)
     if path is None:
         return _load(arguments, Settings())
-    file = read_file(path)
-    try:
-        return _load(arguments, file.settings)
-    except ConfigurationError as error:
-        raise file.located(error) if error.key else error from None
+    file, problems = examine_file(path)
+    if before is not None and not problems:
+        _check_ports(before.named_boards, file)
+    doubts = tuple(map(str, _problems_of(_program_checks(file.settings, OwnProcess()), file)))
+    if not problems:
+        try:
+            named = tuple(name for name in _given(arguments, file.settings) if _has_port(file.settings, name))
+            return dataclasses.replace(
+                _load(arguments, file.settings), doubts=doubts, file=path.absolute(), named_boards=named
+            )
+        except ConfigurationError as error:
+            if not error.key:
+                raise
+    raise InvalidFileError(str(path), _with_machine_problems(file, problems, OwnProcess()))
 
 
 def find_file(flag: str | None) -> Path | None:
-    """The configuration file: the one that was named, or where it is looked for; None when there is none."""
+    """The configuration file: the one that was named, or where it is looked for; None when there is none.
+
+    Raises:
+        ConfigurationError: where it would be may not be looked at, or something else is there.
+    """
     if flag is not None:
         return Path(flag)
-    # A person's file goes before the machine's; a system service has no home, or one without such a file.
-    candidates = (_home_directory("XDG_CONFIG_HOME", ".config") / "esperd.toml", SYSTEM_FILE)
-    return next((path for path in candidates if path.is_file()), None)
+    # A person's file goes before the machine's.
+    candidates = [_home_directory("XDG_CONFIG_HOME", ".config") / "esperd.toml", SYSTEM_FILE]
+    if _service_directory("STATE_DIRECTORY"):
+        # The home of a system service is where it keeps what it was sent: whatever reads that may write there.
+        candidates = [SYSTEM_FILE]
+    return next(filter(_is_there, candidates), None)
 
 
-def examine_settings(file: SettingsFile) -> list[ConfigurationError]:
-    """What of valid settings this machine does not know, or no board can be made of."""
+def _is_there(path: Path) -> bool:
+    # Not is_file(): what may not be looked at is not missing.
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigurationError(
+            f"it can't be looked at: {error.strerror}", "see `ls -ld` of it and its folders", place=str(path)
+        ) from error
+    if not stat.S_ISREG(mode):
+        raise ConfigurationError("it is no file", "move it away", place=str(path))
+    return True
+
+
+def _check_ports(boards: Iterable[str], file: SettingsFile) -> None:
+    for name in boards:
+        if not _has_port(file.settings, name):
+            raise ConfigurationError(
+                f"boards.{name}.port is missing, and this daemon was started for that board",
+                "write it again, or stop the daemon",
+                place=str(file.path),
+            )
+
+
+def _has_port(settings: Settings, board: str) -> bool:
+    return board in settings.boards and settings.boards[board].port is not None
+
+
+def _given(arguments: argparse.Namespace, settings: Settings) -> list[str]:
+    """The boards of the command line."""
+    return [] if _has_files_boards(arguments) else _ports(arguments, settings)
+
+
+def examine_all(path: Path, viewpoint: Viewpoint) -> tuple[SettingsFile, list[ConfigurationError]]:
+    """A file, and all that is wrong with it, in the order of its lines: its TOML, its keys, what this machine lacks.
+
+    Args:
+        path: The file.
+        viewpoint: Of the daemon that is to read it.
+
+    Raises:
+        ConfigurationError: it can't be read, or is no text.
+    """
+    file, problems = examine_file(path)
+    return file, _with_machine_problems(file, problems, viewpoint)
+
+
+def _with_machine_problems(
+    file: SettingsFile, problems: list[ConfigurationError], viewpoint: Viewpoint
+) -> list[ConfigurationError]:
+    """With what this machine does not know, or no board can be made of."""
     settings = file.settings
-    checks: list[Callable[[], object]] = [
-        lambda: _access(settings),
-        lambda: read_permissions(settings.access),
-        lambda: _hooks(settings),
+    rights: dict[str, list[str] | None] = msgspec.structs.asdict(settings.access)
+    checks: list[_Check] = [partial(_access, settings, viewpoint), *_program_checks(settings, viewpoint)]
+    checks += [
+        partial(read_permissions, AccessSettings(**{right: [name]}))
+        for right, names in rights.items()
+        for name in names or ()
     ]
     checks += [partial(_board, name, settings, None) for name, board in settings.boards.items() if board.port]
-    problems: list[ConfigurationError] = []
+    # What was told of a key or of the table around it is not told again in other words.
+    told = {problem.key for problem in problems}
+    found = [
+        problem
+        for problem in _problems_of(checks, file)
+        if told.isdisjoint(problem.key[:length] for length in range(1, len(problem.key) + 1))
+    ]
+    return in_order([*problems, *found])
+
+
+def _program_checks(settings: Settings, viewpoint: Viewpoint) -> list[_Check]:
+    """Of programs that the file names. One may come later, with another disk, so nothing is refused for its lack."""
+    decode = settings.decode
+    named: dict[KeyPath, str | None] = {
+        ("decode", "command"): decode.command[0] if decode.command else None,
+        ("decode", "gdb_xtensa"): decode.gdb_xtensa,
+        ("decode", "gdb_riscv"): decode.gdb_riscv,
+    }
+    hooks = [partial(_hook, index, hook, viewpoint) for index, hook in enumerate(settings.on_crash)]
+    return [*hooks, *(partial(_program, key, name, viewpoint) for key, name in named.items() if name is not None)]
+
+
+def _problems_of(checks: Iterable[_Check], file: SettingsFile) -> Iterator[ConfigurationError]:
     for check in checks:
         try:
             check()
         except ConfigurationError as error:
-            problems.append(file.located(error))
-    return problems
+            yield file.located(error)
 
 
 def default_directories() -> dict[str, Path | None]:
@@ -110,9 +220,9 @@ def default_directories() -> dict[str, Path | None]:
 
 
 def _load(arguments: argparse.Namespace, settings: Settings) -> Config:
-    if arguments.baud is not None:
-        setting("--baud", arguments.baud, fields_of(Settings)["baud"])
-    boards = tuple(_board(text, settings, arguments.baud) for text in _ports(arguments, settings))
+    baud_field = fields_of(Settings)["baud"]
+    baud = None if arguments.baud is None else setting("--baud", arguments.baud, baud_field, is_flag=True)
+    boards = tuple(_board(text, settings, baud) for text in _ports(arguments, settings))
     names = [board.argument.name for board in boards]
     for name in names:
         if names.count(name) > 1:
@@ -125,7 +235,7 @@ def _load(arguments: argparse.Namespace, settings: Settings) -> Config:
         boards,
         _absolute(arguments.state_dir or settings.state_dir or _default_state_dir()),
         _absolute(socket) if socket else _absolute(runtime_dir or _default_runtime_dir()) / socket_name,
-        _access(settings),
+        _access(settings, OwnProcess()),
         arguments.log_level or settings.log_level,
         _override_limits(settings.limits, arguments),
         tuple(_absolute(path) for path in [*settings.elf, *(arguments.elf or ())]),
@@ -133,13 +243,14 @@ def _load(arguments: argparse.Namespace, settings: Settings) -> Config:
         _gdb(settings.decode),
         _service_directory("LOGS_DIRECTORY"),
         read_permissions(settings.access),
-        _hooks(settings),
+        tuple(_hook(index, hook, None) for index, hook in enumerate(settings.on_crash)),
+        makes_socket_directory=not socket,
     )
 
 
 def _override_limits(limits: Limits, arguments: argparse.Namespace) -> Limits:
     given = {
-        name: setting(f"--{name.replace('_', '-')}", value, allowed)
+        name: setting(f"--{name.replace('_', '-')}", value, allowed, is_flag=True)
         for name, allowed in fields_of(Limits).items()
         if (value := getattr(arguments, name, None)) is not None
     }
@@ -175,8 +286,9 @@ def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
     try:
         argument = parse_board_argument(text if port is None else f"{text}={port}")
     except EndpointError as error:
-        message = str(error) if port is None else f"{key_text(key)}: {error}"
-        raise ConfigurationError(message, "`esperd --help` has examples", key=key) from error
+        if port is not None:
+            raise ConfigurationError(f"{key_text(key)}: {error}", key=key) from error
+        raise ConfigurationError(str(error), "`esperd --help` has examples") from error
     own = settings.boards.get(argument.name, BoardSettings())
     answer = own.answer_coredump_prompt
     if isinstance(argument.endpoint, ReplayEndpoint) and not Path(argument.endpoint.file).is_file():
@@ -190,16 +302,30 @@ def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
     )
 
 
-def _hooks(settings: Settings) -> tuple[HookSettings, ...]:
-    for index, hook in enumerate(settings.on_crash):
-        # Not looked for along the PATH: what a service starts is not to depend on who edited whose environment.
-        if not hook.command[0].startswith("/"):
-            raise ConfigurationError(
-                f"on_crash.command begins with {hook.command[0]!r}; it must be the absolute path of a program",
-                "write where it is, as `command -v NAME` says",
-                key=("on_crash", index, "command"),
-            )
-    return tuple(settings.on_crash)
+def _hook(index: int, hook: HookSettings, viewpoint: Viewpoint | None) -> HookSettings:
+    """The same; the program is looked for where a viewpoint is given."""
+    program, key = hook.command[0], ("on_crash", index, "command")
+    # Not looked for along the PATH: what a service starts is not to depend on who edited whose environment.
+    if not program.startswith("/"):
+        found = shutil.which(program)
+        raise ConfigurationError(
+            f"on_crash.command begins with {program!r}; it must be the absolute path of a program",
+            f'did you mean "{found}"?' if found else "write where it is, as `command -v NAME` says",
+            key=key,
+        )
+    if viewpoint is not None:
+        _program(key, program, viewpoint)
+    return hook
+
+
+def _program(key: KeyPath, program: str, viewpoint: Viewpoint) -> None:
+    if (hint := viewpoint.obstacle(program)) is not None:
+        raise ConfigurationError(
+            f"{key_text(key)} names {program!r}; it must be a program that is there and may be run",
+            hint,
+            key=key,
+            may_heal=True,
+        )
 
 
 def _gdb(settings: DecodeSettings) -> Mapping[Machine, str]:
@@ -254,7 +380,7 @@ def _absolute(path: str | Path) -> Path:
 # Access ---------------------------------------------------------------------------------------------------
 
 
-def _access(settings: Settings) -> Access:
+def _access(settings: Settings, viewpoint: Viewpoint) -> Access:
     name, mode = settings.socket_group, settings.socket_mode
     socket_mode = None if mode is None else int(mode, 8)
     if name is None:
@@ -263,12 +389,20 @@ def _access(settings: Settings) -> Access:
     try:
         group = grp.getgrnam(name).gr_gid
     except (KeyError, ValueError):
-        raise ConfigurationError(f"socket_group: there is no group {name}", key=key) from None
-    if os.geteuid() != 0 and group not in {os.getegid(), *os.getgroups()}:
+        if viewpoint.will_have_group(name):
+            return Access(own_socket_mode=socket_mode)
+        raise ConfigurationError(
+            f"socket_group is {name!r}; it must be a group of this machine",
+            f"make it (`sudo groupadd {name}`), or name another one",
+            key=key,
+            may_heal=True,
+        ) from None
+    if not viewpoint.may_give_to(group):
         # Only root may give files to a group that it is no member of.
         raise ConfigurationError(
-            f"socket_group: the user of esperd is not a member of the group {name}",
-            f"sudo usermod -aG {name} USER, then start esperd again",
+            f"socket_group is {name!r}; it must be a group that the user of esperd is a member of",
+            f"`sudo usermod -aG {name} {viewpoint.user}`, then start esperd again",
             key=key,
+            may_heal=True,
         )
     return Access(group, socket_mode)

@@ -3,8 +3,7 @@
 import difflib
 import json
 import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,15 +11,16 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import inspect
 
-from esperd.configuration.lines import KeyPath, key_lines
+from esper_protocol.toml_lines import KeyPath, key_lines
+from esperd.configuration.syntax import parse_toml
 from esperd.errors import ConfigurationError
+from esperd.ports.names import NAME_RULE, is_board_name
 from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
-from esperd.sizes import parse_size, size_text
+from esperd.sizes import UnknownUnitError, parse_duration_s, parse_size, size_text
 
 _Table = TypeVar("_Table", Settings, Limits, DecodeSettings, AccessSettings, BoardSettings, HookSettings)
 
 _BARE_KEY: Final = re.compile("[A-Za-z0-9_-]+")
-_ERROR_LINE: Final = re.compile(r"at line (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,52 +36,64 @@ class SettingsFile:
         return _located(self.path, self.lines, error)
 
 
-def read_file(path: Path) -> SettingsFile:
-    """Reads a file.
-
-    Raises:
-        ConfigurationError: it can't be read, or says what is not allowed.
-    """
-    file, problems = examine_file(path)
-    if problems:
-        raise problems[0]
-    return file
-
-
 def examine_file(path: Path) -> tuple[SettingsFile, list[ConfigurationError]]:
-    """Reads a file, and all that is wrong with single keys of it.
+    """Reads a file, and all that is wrong with its TOML and with single keys of it, in the order of the lines.
 
     Raises:
-        ConfigurationError: it can't be read, or is no TOML.
+        ConfigurationError: it can't be read, or is no text.
     """
-    try:
-        text = path.read_text("utf-8")
-        table = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigurationError(f"can't read the configuration file {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        line = _ERROR_LINE.search(str(error))
-        place = f"{path}:{line[1]}" if line else str(path)
-        raise ConfigurationError(f"{place} is not valid TOML: {error}") from error
-    lines = key_lines(text)
+    table, correct_text, mistakes = parse_toml(_read(path))
+    lines = key_lines(correct_text)
     reader = _Reader()
     settings = reader.settings(table)
     problems = [_located(path, lines, error) for error in reader.problems]
-    return SettingsFile(path, settings, lines), sorted(problems, key=lambda error: error.line or 0)
+    problems += [
+        ConfigurationError(
+            f"not valid TOML: {mistake.text}",
+            mistake.hint,
+            place=f"{path}:{mistake.line}:{mistake.column}",
+            line=mistake.line,
+        )
+        for mistake in mistakes
+    ]
+    return SettingsFile(path, settings, lines), in_order(problems)
 
 
-def setting(name: str, value: object, field: msgspec.structs.FieldInfo) -> Any:  # noqa: ANN401 - the field says what
-    """*value* as what *field* holds; *name* is the key or flag, for the error.
+def in_order(problems: Iterable[ConfigurationError]) -> list[ConfigurationError]:
+    """As they stand in the file."""
+    return sorted(problems, key=lambda error: error.line or 0)
+
+
+def setting(name: str, value: object, field: msgspec.structs.FieldInfo, *, is_flag: bool = False) -> Any:  # noqa: ANN401 - the field says what
+    """*value* as what *field* holds.
+
+    Args:
+        name: The key or flag, for the error.
+        value: Of a key what TOML says, of a flag its text.
+        field: Of the settings.
+        is_flag: Whether numbers are text, too.
 
     Raises:
         ConfigurationError: it is not allowed.
     """
-    is_size = field.name.endswith("_bytes")
+    if any("\0" in text for text in _texts_in(value)):
+        # TOML can say it, but no path, user or argument can have it.
+        raise ConfigurationError(f"{name} is {_as_written(value)}; it must have no NUL character")
     try:
-        number = parse_size(value) if is_size and isinstance(value, str) else value
-        return msgspec.convert(number, field.type)
+        if field.name.endswith("_bytes") and isinstance(value, str):
+            value_bytes = parse_size(value)
+            return msgspec.convert(value_bytes, field.type)
+        return msgspec.convert(value, field.type, strict=not is_flag)
+    except UnknownUnitError as error:
+        raise ConfigurationError(f"{name} is {_as_written(value)}; {error}") from None
     except (ValueError, msgspec.ValidationError):
-        raise ConfigurationError(f"{name} is {_as_written(value)}; it must be {allowed_text(field)}") from None
+        allowed = f"{name} is {_as_written(value)}; it must be {allowed_text(field)}"
+        raise ConfigurationError(allowed, _duration_hint(name, value, field, is_flag=is_flag)) from None
+
+
+def _texts_in(value: object) -> list[str]:
+    values = msgspec.convert(value, list[object]) if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str)]
 
 
 def fields_of(table: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
@@ -100,7 +112,28 @@ def key_text(path: KeyPath) -> str:
 
 def allowed_text(field: msgspec.structs.FieldInfo) -> str:
     """What a key may be, such as ``an integer from 1 to 64``."""
-    return _allowed(inspect.type_info(field.type), is_size=field.name.endswith("_bytes"))
+    return _allowed(inspect.type_info(field.type), field.name)
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"it can't be read: {error.strerror}", place=str(path)) from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            "not valid TOML: this is not UTF-8", "save the file as UTF-8", place=f"{path}:{line}", line=line
+        ) from error
+
+
+def _duration_hint(name: str, value: object, field: msgspec.structs.FieldInfo, *, is_flag: bool) -> str | None:
+    seconds = parse_duration_s(value) if field.name.endswith("_s") and isinstance(value, str) else None
+    if seconds is None:
+        return None
+    return f"a number of seconds has no unit: did you mean {name}{' ' if is_flag else ' = '}{seconds:g}?"
 
 
 class _Reader:
@@ -116,12 +149,17 @@ class _Reader:
             "decode": self._table(DecodeSettings, ("decode",), table.pop("decode", {})),
             "access": self._table(AccessSettings, ("access",), table.pop("access", {})),
             "boards": {
-                name: self._table(BoardSettings, ("boards", name), value)
+                name: self._board(name, value)
                 for name, value in self._as_table(("boards",), table.pop("boards", {})).items()
             },
             "on_crash": self._hooks(table.pop("on_crash", [])),
         }
         return msgspec.structs.replace(self._table(Settings, (), table), **tables)
+
+    def _board(self, name: str, value: object) -> BoardSettings:
+        if not is_board_name(name):
+            self._note(("boards", name), f"does not name a board: {NAME_RULE}")
+        return self._table(BoardSettings, ("boards", name), value)
 
     def _hooks(self, value: object) -> list[HookSettings]:
         if not isinstance(value, list):
@@ -142,7 +180,7 @@ class _Reader:
             try:
                 values[key] = setting(key_text((*path, key)), inner, fields[key])
             except ConfigurationError as error:
-                self.problems.append(ConfigurationError(str(error), error.hint, key=(*path, key)))
+                self.problems.append(ConfigurationError(error.text, error.hint, key=(*path, key)))
         for key, field in fields.items():
             if field.required and key not in values:
                 if not any(problem.key == (*path, key) for problem in self.problems):
@@ -167,7 +205,7 @@ def _located(path: Path, lines: Mapping[KeyPath, int], error: ConfigurationError
     around = (lines.get(error.key[:length]) for length in range(len(error.key), 0, -1))
     line = next((line for line in around if line is not None), None)
     place = str(path) if line is None else f"{path}:{line}"
-    return ConfigurationError(f"{place}: {error}", error.hint, key=error.key, line=line)
+    return ConfigurationError(error.text, error.hint, key=error.key, place=place, line=line, may_heal=error.may_heal)
 
 
 def _unknown_key(path: KeyPath, key: str, known: list[str]) -> str:
@@ -180,18 +218,20 @@ def _as_written(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _allowed(kind: inspect.Type, *, is_size: bool) -> str:
+def _allowed(kind: inspect.Type, name: str) -> str:
     match kind:
         case inspect.IntType() | inspect.FloatType():
+            is_size = name.endswith("_bytes")
             number = "an integer" if isinstance(kind, inspect.IntType) else "a number"
+            number = "a size" if is_size else f"{number} of seconds" if name.endswith("_s") else number
             limits = [(word, limit) for word, limit in (("from", kind.ge), ("to", kind.le)) if limit is not None]
             said = [f"{word} {size_text(int(limit)) if is_size else f'{limit:,}'}" for word, limit in limits]
-            return " ".join(["a size" if is_size else number, *said])
+            return " ".join([number, *said])
         case inspect.LiteralType():
             return " or ".join(map(str, kind.values))
         case inspect.UnionType():
             # TOML has no null: a key that is not wanted is left out.
-            return " or ".join(_allowed(member, is_size=is_size) for member in kind.types if not _is_none(member))
+            return " or ".join(_allowed(member, name) for member in kind.types if not _is_none(member))
         case inspect.BoolType():
             return "true or false"
         case inspect.ListType():

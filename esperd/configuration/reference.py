@@ -51,12 +51,22 @@ _MARKDOWN_HEAD: Final = """\
 # Configuration
 
 `esperd` reads `--config FILE`, else `$XDG_CONFIG_HOME/esperd/esperd.toml` (`~/.config/esperd/esperd.toml`), else
-`/etc/esperd/esperd.toml`. Flags go before the file; each key of `[limits]` is a flag, too. Nothing has to be
-configured; [esperd.toml](esperd.toml) says every default. An unknown key or a value that is not allowed is an error,
-with the file, the line, what is allowed and the nearest key that is known.
+`/etc/esperd/esperd.toml`. A system service, which is what has `$STATE_DIRECTORY`, reads no other than the latter:
+decoders of core dumps may write to its home. A file that may not be looked at is an error, not a missing one. Flags
+go before the file; each key of `[limits]` is a flag, too. Nothing has to be configured; [esperd.toml](esperd.toml)
+says every default, and is what `esperctl service install` writes. An unknown key or a value that is not allowed is an
+error, with the file, the line, what is allowed and the nearest key that is known; all errors of a file are told at
+once. A program that is not there keeps nothing from starting: it may come later, and `config check` and the log tell
+of it.
 
     esperctl config check           # what is wrong, without a daemon
     esperctl config show            # every setting that holds, and where it comes from
+
+Both say for which daemon they answer. `/etc/esperd/esperd.toml` is read as the service does, whoever asks, where the
+service is installed or for root: with the groups of its user, its directories, what its unit hides from it, and the
+flags that the unit and its drop-ins (but for those of single instances) start it with. Any other file is read as a
+daemon that you start would. `--system` and `--user` choose. A warning is what the service would do without, such as
+ELF files in a home directory.
 
 ## Reading it again
 
@@ -64,18 +74,22 @@ with the file, the line, what is allowed and the nearest key that is known.
 what it concerns, and no other port notices: a board whose `port` or `baud` is another one is opened anew, which its
 journal tells as a `gap`; boards that are new are opened and those that are gone are closed, where the daemon runs the
 boards of its file (`esperd` without a PORT); limits, access, ELF folders, commands and the log's level hold from then
-on. A file that is not valid changes nothing, which a `failure` event tells. These keep their value until a restart,
-and a note says so: `state_dir`, `runtime_dir`, `socket`, `socket_group`, `socket_mode`, `decode_memory_bytes`,
+on. A file that is not valid changes nothing; nor does one that is not there any more, or that lacks the port of the
+board which the daemon was started for: it is the same file that is read, also where there is another one by now. A
+`failure` event, the log and the status line of the service say so. These keep their value until a restart, and a note
+says so: `state_dir`, `runtime_dir`, `socket`, `socket_group`, `socket_mode`, `decode_memory_bytes`,
 `decode_coredumps` and `decode_backtraces`. A daemon whose terminal was closed stops at SIGHUP.
 
 ## Commands for a crash
 
 A crash is a panic after which the program does not run on, or a core dump, or both. It is told once, when the core
 dump has arrived and everything is decoded that can be, or `hook_wait_s` after it. Then each `[[on_crash]]` that is
-for the board is run: as the daemon's user, in `/`, without a shell, in a process group of its own that is killed
-after `timeout_s`. One that fails is a `failure` event with the end of what it said; the end of what each said is in the
-daemon's log. Nothing that a board or a client says can choose a command, or is in its arguments; its environment has
-`ESPER_BOARD` and `ESPER_SOCKET`, so that it can call `esperctl`. When the daemon stops, they are killed.
+for the board is run: as the daemon's user, in `/`, without a shell, and killed after `timeout_s`, or when the daemon
+stops. Nothing that it has started outlives it, also when it ends by itself: what is to go on is to be started by
+somebody else, such as `systemd-run`. One that fails is a `failure` event with the end of what it said; the end of what
+each said is in the daemon's log. Nothing that a board or a client says can choose a command, or is in its arguments;
+its environment has `ESPER_BOARD` and `ESPER_SOCKET`, so that it can call `esperctl`. While the commands of 16 crashes
+of a board have not ended, further crashes are counted, as those over the limit are.
 
 On standard input there is one JSON document:
 

@@ -95,6 +95,31 @@ def test_wrong_usage_is_told_and_makes_nothing(tmp_path: Path, words: list[str])
     assert list(tmp_path.iterdir()) == []
 
 
+def test_all_that_is_wrong_with_a_file_is_told_as_the_check_of_it_tells_it(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("bauds = 1\n[limits]\nclients = many\n[access]\nview = ['no such user']\n")
+
+    done = run(tmp_path, "--config", str(file), "b=sim:crash")
+    checked = subprocess.run(
+        [sys.executable, "-m", "esperctl", "config", "check", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+    assert done.returncode == EXIT_USAGE
+    *problems, last = done.stderr.splitlines()
+    assert problems == checked.stdout.splitlines()
+    assert [line.partition(": ")[0] for line in problems if line.startswith("/")] == [
+        f"{file}:1",
+        f"{file}:3:11",
+        f"{file}:5",
+    ]
+    assert last == "esperd: the configuration file is wrong, so nothing was started"
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_what_can_not_be_used_is_told_before_any_board_is_touched_and_it_ends(tmp_path: Path) -> None:
     # The second board's journal is what fails, when the first one is open already.
     (tmp_path / "state" / "boards" / "two").mkdir(parents=True)

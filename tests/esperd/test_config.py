@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from esperd.cli import parser
-from esperd.configuration.config import Config, examine_settings, load_config
-from esperd.configuration.file import examine_file, read_file
-from esperd.errors import EXIT_USAGE, ConfigurationError
+from esperd.configuration.config import Config, examine_all, load_config
+from esperd.configuration.viewpoint import OwnProcess
+from esperd.errors import EXIT_FAILED, EXIT_USAGE, ConfigurationError, InvalidFileError
 from esperd.settings import GIB, KIB, MIB, Limits
-from esperd.sizes import parse_size, size_text
+from esperd.sizes import UnknownUnitError, parse_duration_s, parse_size, size_text
 from esperd.storage.files import Access
 
 if TYPE_CHECKING:
@@ -107,23 +107,35 @@ def test_each_limit_is_a_flag_and_a_key() -> None:
         ("answer_coredump_prompt = 1", "answer_coredump_prompt is 1; it must be true or false"),
         ("state_dir = 3", "state_dir is 3; it must be text"),
         ("[boards.b1]\nbaud = 1", "boards.b1.baud is 1; it must be an integer from 50"),
-        ("[limits]\ncoredump_idle_s = 0", "limits.coredump_idle_s is 0; it must be a number from 0.1 to 3,600"),
+        ("[limits]\ncoredump_idle_s = 0", "limits.coredump_idle_s is 0; it must be a number of seconds from 0.1"),
         ("[limits]\nfree_disk_percent = nan", "limits.free_disk_percent is nan; it must be a number from 0 to 90"),
-        ("[limits]\ntail_bytes = '4 MB'", "limits.tail_bytes is '4 MB'; it must be a size from 64 KiB to 1 GiB"),
+        ("[limits]\ntail_bytes = '4 MB'", "limits.tail_bytes is '4 MB'; MB is not known here; allowed are KiB, MiB, "),
         ("[limits]\ntail_bytes = 1", "limits.tail_bytes is 1; it must be a size from 64 KiB to 1 GiB"),
         ("[limits]\njournal_bytes = '1 MiB'", "limits.journal_bytes is '1 MiB'; it must be a size from 2 MiB"),
         ("limits = 5", "limits is 5; it must be a table: [limits]"),
         ("boards = []", "boards is []; it must be a table: [boards]"),
         ("[boards]\nb1 = 'ttyUSB0'", "boards.b1 is 'ttyUSB0'; it must be a table: [boards.b1]"),
-        ("socket_group = 'no such group'", "socket_group: there is no group no such group"),
+        ("socket_group = 'no such group'", "socket_group is 'no such group'; it must be a group of this machine"),
         ("socket_mode = '0777'", "socket_mode is '0777'; it must be 0600 or 0660 or 0666"),
         ("[access]\nwrite = 'alice'", "access.write is 'alice'; it must be a list of texts"),
-        ("[access]\nwrite = ['no such user']", "access.write names the user 'no such user', whom this machine"),
-        ("[[on_crash]]\ncommand = ['/x']\n[[on_crash]]\ncommand = []", "on_crash.command is []; it must be a list"),
-        ("[[on_crash]]\ncommand = ['/x']\n[[on_crash]]", "on_crash.command is missing"),
+        ("[access]\nwrite = ['no such user']", "access.write names the user 'no such user'; it must be one"),
+        (
+            "[[on_crash]]\ncommand = ['/bin/true']\n[[on_crash]]\ncommand = []",
+            "on_crash.command is []; it must be a list",
+        ),
+        ("[[on_crash]]\ncommand = ['/bin/true']\n[[on_crash]]", "on_crash.command is missing"),
         ("[[on_crash]]\ncommand = ['mail']", "on_crash.command begins with 'mail'; it must be the absolute path"),
+        (
+            '[[on_crash]]\ncommand = ["/bin/true", "a\\u0000b"]',
+            "on_crash.command is ['/bin/true', 'a\\x00b']; it must have no NUL",
+        ),
+        ('state_dir = "/tmp/a\\u0000b"', "state_dir is '/tmp/a\\x00b'; it must have no NUL character"),
         ("on_crash = 5", "on_crash is 5; it must be tables: [[on_crash]]"),
-        ("[boards.'a b']\nbaud = 1", 'boards."a b".baud is 1; it must be an integer'),
+        (
+            "[boards.'a b']",
+            'boards."a b" does not name a board: a board\'s name has at most 64 letters, digits and . _ ',
+        ),
+        ("[boards.'a.b']\nbaud = 1", 'boards."a.b".baud is 1; it must be an integer'),
     ],
 )
 def test_an_error_names_the_file_the_key_its_value_and_what_is_allowed(text: str, message: str) -> None:
@@ -133,18 +145,22 @@ def test_an_error_names_the_file_the_key_its_value_and_what_is_allowed(text: str
     # The key is the last one of the file.
     line = text.count("\n") + 1
     assert str(caught.value).startswith(f"{os.environ['HOME']}/test.toml:{line}: {message}"), caught.value
-    assert caught.value.exit_code == EXIT_USAGE
+    assert caught.value.exit_code == (EXIT_FAILED if caught.value.may_heal else EXIT_USAGE)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--baud", "0"], "--baud is 0; it must be an integer from 50 to 20,000,000"),
-        (["--coredump-idle-s", "99999"], "--coredump-idle-s is 99999.0; it must be a number from 0.1 to 3,600"),
-        (["--tail-bytes", "1k"], "--tail-bytes is 1024; it must be a size from 64 KiB to 1 GiB"),
+        (["--baud", "0"], "--baud is '0'; it must be an integer from 50 to 20,000,000"),
+        (["--coredump-idle-s", "99999"], "--coredump-idle-s is '99999'; it must be a number of seconds from 0.1"),
+        (["--tail-bytes", "4 MB"], "--tail-bytes is '4 MB'; MB is not known here; allowed are KiB, MiB, GiB (or a "),
+        (["--coredump-lines", "1.5"], "--coredump-lines is '1.5'; it must be an integer from 1 to 10,000,000"),
+        (["bench 1=ttyUSB0"], "'bench 1' cannot name a board: a board's name has at most 64 letters, digits and"),
+        (["bench/1=ttyUSB0"], "'bench/1' cannot name a board: a board's name has at most 64 letters, digits and"),
+        (["--tail-bytes", "1k"], "--tail-bytes is '1k'; it must be a size from 64 KiB to 1 GiB"),
         (["b=ttyUSB0", "b=ttyUSB1"], "two boards are named b"),
         (["b=ftp://host"], "ftp"),
-        (["--config", "/nonexistent.toml"], "can't read the configuration file /nonexistent.toml: No such file"),
+        (["--config", "/nonexistent.toml"], "/nonexistent.toml: it can't be read: No such file"),
         (["--state-dir", "/srv/\udcff"], "is not UTF-8"),
     ],
 )
@@ -156,26 +172,79 @@ def test_an_error_names_the_flag_and_what_is_allowed(words: list[str], message: 
 
 
 def test_what_is_no_toml_says_where() -> None:
-    with pytest.raises(ConfigurationError, match=r"test.toml:2 is not valid TOML: "):
+    with pytest.raises(ConfigurationError, match=r"test.toml:2:6: not valid TOML: "):
         load("baud = 9600\nbaud 9600")
     Path(os.environ["HOME"], "latin1.toml").write_bytes(b"state_dir = '\xe9'")
-    with pytest.raises(ConfigurationError, match=r"latin1.toml is not valid TOML"):
+    with pytest.raises(ConfigurationError, match=r"latin1.toml:1: not valid TOML: this is not UTF-8"):
         load_config(arguments("--config", f"{os.environ['HOME']}/latin1.toml"))
 
 
-def test_all_that_is_wrong_is_found_at_once_and_in_the_order_of_the_file() -> None:
-    file = Path(os.environ["HOME"]) / "test.toml"
-    file.write_text("badu = 1\n\n[limits]\nclients = 0\n[boards.b]\nport = 3\n")
+WRONG = """\
+badu = 1
+socket_group = 'no such group'
+[limits
+clients = 0
+[limits]
+clients = 0
+journal_bytes = '2 GB'
+hook_wait_s = '1min'
+[boards.'bench 1']
+port = 'ttyUSB0'
+[boards.b]
+port = ftp
+baud = 3
+[boards.c]
+port = 'ftp://x'
+[access]
+view = ['no such user', '@no such group']
+[[on_crash]]
+command = ['/nonexistent/mail']
+[[on_crash]]
+command = ['mail']
+"""
 
-    _, problems = examine_file(file)
 
-    assert [problem.line for problem in problems] == [1, 4, 6]
-    with pytest.raises(ConfigurationError, match=r"test.toml:1: badu"):
-        read_file(file)
-    file.write_text("[boards.b]\nport = 'ftp://x'\n[access]\nview = ['no such user']\n")
-    found, problems = examine_file(file)
-    assert problems == []
-    assert [problem.line for problem in examine_settings(found)] == [4, 2]
+def test_all_that_is_wrong_is_found_at_once_and_in_the_order_of_the_file(home: Path) -> None:
+    file = home / "test.toml"
+    file.write_text(WRONG)
+
+    _, problems = examine_all(file, OwnProcess())
+
+    assert [str(problem).removeprefix(f"{file}:")[:30] for problem in problems] == [
+        "1: badu is not a known key; di",
+        "2: socket_group is 'no such gr",
+        "3:8: not valid TOML: Expected ",
+        "6: limits.clients is 0; it mus",
+        "7: limits.journal_bytes is '2 ",
+        "8: limits.hook_wait_s is '1min",
+        '9: boards."bench 1" does not n',
+        "12:8: not valid TOML: Invalid ",
+        "13: boards.b.baud is 3; it mus",
+        "15: boards.c.port: 'ftp://x' i",
+        "17: access.view names the user",
+        "17: access.view names the grou",
+        "19: on_crash.command names '/n",
+        "21: on_crash.command begins wi",
+    ]
+    assert str(problems[4]).endswith('GiB (or a number of bytes): did you mean "2 GiB"?')
+    assert problems[5].hint == "a number of seconds has no unit: did you mean limits.hook_wait_s = 60?"
+    assert problems[7].hint == 'text stands in quotes: port = "ftp"'
+    with pytest.raises(InvalidFileError, match=r"test.toml:1: badu .* \(and 13 more; `esperctl config check") as caught:
+        load(WRONG)
+    assert list(map(str, caught.value.problems)) == list(map(str, problems))
+
+
+def test_a_program_that_is_not_there_is_told_and_keeps_nothing_from_starting(home: Path) -> None:
+    text = "[decode]\ngdb_riscv = '/nonexistent/gdb'\n[[on_crash]]\ncommand = ['/nonexistent/mail']\n"
+
+    config = load(text)
+
+    (home / "test.toml").write_text(text)
+    assert [problem.line for problem in examine_all(home / "test.toml", OwnProcess())[1]] == [2, 4]
+    assert [doubt.partition(": ")[2] for doubt in config.doubts] == [
+        "on_crash.command names '/nonexistent/mail'; it must be a program that is there and may be run",
+        "decode.gdb_riscv names '/nonexistent/gdb'; it must be a program that is there and may be run",
+    ]
 
 
 def test_without_a_port_the_boards_are_those_of_the_file(home: Path) -> None:
@@ -228,6 +297,43 @@ def test_a_service_uses_the_directories_that_it_was_given(monkeypatch: pytest.Mo
     assert (config.state_dir, config.socket) == (Path("/var/lib/esperd"), Path("/run/esperd/b.sock"))
 
 
+def test_a_system_service_does_not_look_where_its_decoders_may_write(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / ".config" / "esperd").mkdir(parents=True)
+    (home / ".config" / "esperd" / "esperd.toml").write_text("baud = 9600")
+    monkeypatch.setenv("STATE_DIRECTORY", str(home))
+
+    assert load_config(arguments()).boards[0].baud == 115_200
+
+
+@pytest.mark.parametrize("what", ["a folder", "nothing to look at"])
+def test_a_file_that_is_none_or_can_not_be_looked_at_is_not_taken_for_a_missing_one(home: Path, what: str) -> None:
+    file = home / ".config" / "esperd" / "esperd.toml"
+    if what == "a folder":
+        file.mkdir(parents=True)
+    else:
+        # The one error that root gets, too.
+        file.parent.mkdir(parents=True)
+        file.symlink_to(file)
+
+    with pytest.raises(ConfigurationError, match=f"{file}: it (is no file|can't be looked at: Too many levels)"):
+        load_config(arguments())
+
+
+def test_what_a_daemon_runs_with_is_looked_for_in_the_same_file(home: Path) -> None:
+    (home / ".config" / "esperd").mkdir(parents=True)
+    file = home / ".config" / "esperd" / "esperd.toml"
+    before = load_config(arguments())
+    assert before.file is None
+    file.write_text("[boards.b]\nport = 'ttyUSB0'")
+    before = load_config(parser().parse_args(["b"]), before)
+    assert (before.file, before.named_boards) == (file, ("b",))
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="it can't be read: No such file"):
+        load_config(parser().parse_args(["b"]), before)
+
+
 def test_paths_are_absolute_and_may_begin_at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
 
@@ -261,7 +367,7 @@ def test_a_group_that_the_user_is_no_member_of_is_refused_at_once(monkeypatch: p
     strange = next(group for group in grp.getgrall() if group.gr_gid not in {os.getegid(), *os.getgroups()})
     monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
 
-    with pytest.raises(ConfigurationError, match="not a member of the group"):
+    with pytest.raises(ConfigurationError, match="must be a group that the user of esperd is a member of"):
         load(f"socket_group = '{strange.gr_name}'")
 
 
@@ -276,10 +382,27 @@ def test_sizes_are_read(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MiB", "-1", "4 MB", "1e3", "9" * 400, "٣", "4 MiB each", "nan"])
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "1e3", "9" * 400, "٣", "4 MiB each", "nan"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a size"):
+    with pytest.raises(ValueError, match=r"is not a size|is not known here; allowed are KiB, MiB, GiB"):
         parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "guess"), [("2 GB", "2 GiB"), ("1.5mb", "1.5 MiB"), ("4 kB", "4 KiB"), ("2TiB", "2048 GiB"), ("3 x", None)]
+)
+def test_a_unit_that_is_not_known_is_told_with_what_may_be_meant(text: str, guess: str | None) -> None:
+    with pytest.raises(UnknownUnitError) as caught:
+        parse_size(text)
+    assert str(caught.value).partition("did you mean ")[2] == (f'"{guess}"?' if guess else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("10 sec", 10), ("1min", 60), ("1.5 h", 5400), ("250ms", 0.25), ("2 Minutes", 120), ("3 days", None), ("x", None)],
+)
+def test_what_is_meant_by_a_duration_is_guessed(text: str, seconds: float | None) -> None:
+    assert parse_duration_s(text) == seconds
 
 
 def test_sizes_are_said_in_whole_units() -> None:

@@ -3,7 +3,7 @@ import tomllib
 import pytest
 from hypothesis import given, strategies
 
-from esperd.configuration.lines import key_lines
+from esper_protocol.toml_lines import key_lines
 
 TEXT = '''\
 # a comment with [limits] in it

@@ -14,7 +14,11 @@ DOCS = Path(__file__).parents[2] / "docs"
 _ALL_TABLES: tuple[type[msgspec.Struct], ...] = (Settings, *TABLES.values())
 
 
-@pytest.mark.parametrize(("name", "made"), [("configuration.md", markdown), ("esperd.toml", toml)])
+@pytest.mark.parametrize(
+    ("name", "made"),
+    # The last is what an installation puts into place.
+    [("configuration.md", markdown), ("esperd.toml", toml), ("../esperctl/service/esperd.toml", toml)],
+)
 def test_what_is_in_docs_is_what_the_settings_say(name: str, made: object) -> None:
     assert callable(made)
     kind = "toml" if name.endswith("toml") else "markdown"

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from esperd.cli import main
-from esperd.configuration.file import read_file
-from esperd.errors import ConfigurationError
+from esperd.configuration.file import examine_file
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -16,13 +15,14 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_the_keys_are_read(tmp_path: Path) -> None:
-    settings = read_file(
+    file, _ = examine_file(
         write(
             tmp_path,
             'elf = ["build", "/old/app.elf"]\n[limits]\ndecode_timeout_s = 5\nelf_store_bytes = "1 GiB"\n'
             '[decode]\ngdb_xtensa = "/opt/gdb"\ncommand = ["/opt/decoder", "--json"]\n',
         )
-    ).settings
+    )
+    settings = file.settings
     assert settings.elf == ["build", "/old/app.elf"]
     assert (settings.limits.decode_timeout_s, settings.limits.elf_store_bytes) == (5.0, 1024**3)
     assert (settings.decode.gdb_xtensa, settings.decode.gdb_riscv) == ("/opt/gdb", None)
@@ -30,7 +30,7 @@ def test_the_keys_are_read(tmp_path: Path) -> None:
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
-    limits = read_file(Path("/dev/null")).settings.limits
+    limits = examine_file(Path("/dev/null"))[0].settings.limits
     assert (limits.decode_timeout_s, limits.decode_memory_bytes) == (60.0, 1024**3)
     assert (limits.decode_coredumps, limits.decode_backtraces) == (1, 2)
 
@@ -49,9 +49,9 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path, text: str, error: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"esperd\.toml") as refused:
-        read_file(write(tmp_path, text))
-    assert error in str(refused.value)
+    _, (problem,) = examine_file(write(tmp_path, text))
+    assert str(problem).startswith(f"{tmp_path}/esperd.toml:")
+    assert error in str(problem)
 
 
 def test_every_limit_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ async def test_who_watches_the_boards_is_told_before_one_that_goes_is_waited_for
         # A disk that does not answer: the board can't be closed in order yet.
         fleet.boards["a"].parts.disk.submit(partial(os.read, held, 1), pytest.fail)  # type: ignore[arg-type]  # what it returns is of no interest
         async with trio.open_nursery() as retiring:
+            fleet.withdraw("a")
             retiring.start_soon(fleet.retire, "a")
             with trio.fail_after(10):
                 while len(told) < 3:

@@ -67,7 +67,7 @@ def test_who_may_is_said_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (AccessSettings(view=["no such user"]), "access.view names the user 'no such user', whom this machine"),
+        (AccessSettings(view=["no such user"]), "access.view names the user 'no such user'; it must be one"),
         (AccessSettings(write=["@no such group"]), "access.write names the group 'no such group'"),
         (AccessSettings(administer=["\x00"]), "access.administer names the user"),
     ],

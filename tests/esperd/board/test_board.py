@@ -48,36 +48,11 @@ async def test_a_port_that_comes_back_is_a_new_session_with_a_gap(
         opened = [event.generation for event in recorder.events if isinstance(event.body, SessionOpened)]
         assert opened == [1, 2]
         assert [gap.reason for gap in recorder.bodies(Gap)] == ["unplugged"]
-        await board.send(b"hello", 1, "me")
+        await board.send(b"hello", "me")
         assert await again.receive() == b"hello"
         assert recorder.bodies(Tx) == [Tx(b"hello", "me")]
     again.hang_up()
     assert recorder.bodies(SessionClosed) == [SessionClosed(str(link), "the daemon stops")]
-
-
-async def test_who_holds_the_lease_is_the_only_one_to_send(
-    tmp_path: Path, terminal: BoardTerminal, recorder: Recorder
-) -> None:
-    async with open_boards(tmp_path, f"b={terminal.path}", own_ports=True) as registry:
-        board = registry.board("b")
-        board.publisher.add_follower(recorder)
-        await recorder.wait_for(SessionOpened)
-        board.lease.take(1, "alice", steal=False)
-        with pytest.raises(CommandError, match="alice is writing"):
-            await board.send(b"x", 2, "bob")
-        board.lease.take(2, "bob", steal=True)
-        await board.send(b"y", 2, "bob")
-        board.lease.release(1)
-        assert board.lease.holder == "bob"
-        board.lease.release(2)
-        await board.send(b"z", 3, "carol")
-
-        received = b""
-        with trio.fail_after(10):
-            while len(received) < 2:
-                received += await terminal.receive()
-        assert received == b"yz"
-        assert [tx.who for tx in recorder.bodies(Tx)] == ["bob", "carol"]
 
 
 async def test_a_port_without_control_lines_says_so(

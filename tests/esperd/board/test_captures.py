@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from esper_protocol.events import CoredumpEnded, CoredumpStarted, Failure, Line, Note, SessionOpened, Tx
+from esper_protocol.events import CoredumpEnded, CoredumpStarted, Failure, FailureOver, Line, SessionOpened, Tx
 from esperd.settings import Limits
 from esperd.storage.coredump_files import CORE_NAME, RAW_NAME
 from esperd.testing.boards import open_boards
@@ -180,9 +180,10 @@ async def test_a_dump_that_was_faster_than_the_disks_refusal_is_corrected(
         assert failure.part == "capture"
         assert record is not None
         assert (record.capture, record.end_reason, record.raw_bytes) == ("partial", "disk_full", 0)
-        # And when the disk takes again, the record is written.
+        # And once there is a place for it, the record is written.
+        await wait_for_disk(board)
         (tmp_path / "coredumps" / "b-1").unlink()
-        board.captures.save_again()
+        board.captures.save(record)
         await wait_for_disk(board)
         assert board.parts.store.files.read_record(tmp_path / "coredumps" / "b-1") == record
 
@@ -230,7 +231,7 @@ async def test_a_dump_that_comes_while_the_disk_does_not_answer_ends_as_disk_ful
             first, cut = await recorder.wait_for(CoredumpEnded), await recorder.wait_for(CoredumpEnded, 2)
         finally:
             os.close(os.open(fifo, os.O_WRONLY))
-        await recorder.wait_for(Note)  # the disk answers again
+        await recorder.wait_for(FailureOver)  # the disk answers again
         await wait_for_disk(board)
         assert (first.end_reason, cut.capture, cut.end_reason) == ("complete", "partial", "disk_full")
         stored = (tmp_path / "coredumps" / cut.id / CORE_NAME).read_bytes()

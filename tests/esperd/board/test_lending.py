@@ -59,7 +59,7 @@ async def test_the_port_is_closed_when_it_is_lent_and_opened_when_it_is_given_ba
         (gap,) = recorder.bodies(Gap)
         assert (gap.reason, gap.detail[:21]) == ("released", "the port was away for")
         assert recorder.bodies(SessionClosed) == []
-        await board.send(b"x", 1, "alice")
+        await board.send(b"x", "alice")
 
 
 async def test_whoever_wants_the_port_meanwhile_is_told_who_has_it(tmp_path: Path, terminal: BoardTerminal) -> None:
@@ -68,7 +68,7 @@ async def test_whoever_wants_the_port_meanwhile_is_told_who_has_it(tmp_path: Pat
         await wait_all_tasks_blocked()
         await lend(board)
         wanted = (
-            lambda: board.send(b"x", 1, "alice"),
+            lambda: board.send(b"x", "alice"),
             lambda: board.control.reset("bob", bootloader=False),
             lambda: board.control.send_break("bob", 0.1),
             lambda: lend(board, 2),
@@ -154,7 +154,9 @@ async def test_settings_that_change_meanwhile_hold_when_the_port_is_given_back(
         board.publisher.add_follower(recorder)
         await recorder.wait_for(SessionOpened)
         await lend(board)
-        board.reconfigure(DeviceEndpoint(other.path), 115_200, board.parts.core_limits)
+        assert board.reconfigure(DeviceEndpoint(other.path), 115_200, board.parts.core_limits)
+        await board.standby.wait_begun()
+        board.standby.end()
         await wait_all_tasks_blocked()
         assert (has_open(terminal.path), has_open(other.path)) == (1, 1)
         await board.lending.give_back(1)

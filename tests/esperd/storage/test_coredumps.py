@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from esper_protocol.records import CoredumpRecord, DecodeRecord
-from esperd.storage.coredump_files import CORE_NAME, RAW_NAME, RECORD_NAME, CoredumpFiles, split_id
+from esperd.storage.coredump_files import (
+    CONTEXT_NAME,
+    CORE_NAME,
+    RAW_NAME,
+    RECORD_NAME,
+    REFUSED_NAME,
+    CoredumpFiles,
+    Extent,
+    split_id,
+)
 from esperd.storage.coredumps import CoredumpStore, RetentionLimits
 from esperd.storage.files import Access
 from esperd.testing.dumps import base64_lines, container
@@ -40,8 +49,14 @@ def opened(folder: Path, *boards: str, count: int = 50, total_bytes: int = 10**9
 def keep(files: CoredumpFiles, dump: CoredumpRecord, lines: list[bytes], decoded: list[bytes]) -> None:
     """Stores a dump as a capture does, as far as *lines*, and the decodings of them, go."""
     files.create(dump.id, msgspec.json.encode(dump), b"Guru Meditation Error\r\n")
+    at = Extent()
     for line, piece in zip(lines, decoded, strict=True):
-        files.append(dump.id, line, piece, b"")
+        files.append(dump.id, at, line, piece, b"")
+        at = behind(at, line, piece)
+
+
+def behind(at: Extent, line: bytes, piece: bytes) -> Extent:
+    return Extent(at.raw_bytes + len(line), at.raw_lines + 1, at.decoded_bytes + len(piece))
 
 
 CORE = container(300, 1)
@@ -269,21 +284,86 @@ def test_size_counts_too_and_each_board_for_itself(tmp_path: Path) -> None:
 # Writing --------------------------------------------------------------------------------------------------
 
 
-def test_after_an_error_nothing_more_is_appended_so_that_there_is_no_hole(tmp_path: Path) -> None:
+def test_a_part_that_the_disk_refused_half_way_is_written_once_and_whole_by_the_next_try(tmp_path: Path) -> None:
     files = opened(tmp_path).files
     keep(files, record(1), LINES[:2], PIECES[:2])
-    core = tmp_path / "b-1" / CORE_NAME
+    core, at = tmp_path / "b-1" / CORE_NAME, behind(behind(Extent(), LINES[0], PIECES[0]), LINES[1], PIECES[1])
     core.rename(core.with_name("away"))
     core.mkdir()
-
-    with pytest.raises(OSError, match="Is a directory"):
-        files.append("b-1", LINES[2], PIECES[2], b"")
+    for _ in range(2):
+        with pytest.raises(OSError, match="Is a directory"):
+            files.append("b-1", at, LINES[2], PIECES[2], b"")
+        assert (tmp_path / "b-1" / RAW_NAME).read_bytes() == b"".join(LINES[:2])
     core.rmdir()
     core.with_name("away").rename(core)
-    files.append("b-1", LINES[3], PIECES[3], b"")
+    # As after a try that could not even cut off what it left.
+    core.write_bytes(b"".join(PIECES[:2]) + b"half")
 
-    assert core.read_bytes() == b"".join(PIECES[:2])
-    assert (tmp_path / "b-1" / RAW_NAME).read_bytes() == b"".join(LINES[:2])
+    files.append("b-1", at, LINES[2], PIECES[2], b"")
+
+    assert core.read_bytes() == b"".join(PIECES[:3])
+    assert (tmp_path / "b-1" / RAW_NAME).read_bytes() == b"".join(LINES[:3])
+
+
+def test_nothing_is_appended_behind_a_part_that_is_missing(tmp_path: Path) -> None:
+    files = opened(tmp_path).files
+    keep(files, record(1), LINES[:1], PIECES[:1])
+    at = behind(behind(Extent(), LINES[0], PIECES[0]), LINES[1], PIECES[1])
+
+    with pytest.raises(OSError, match="a part before it is missing"):
+        files.append("b-1", at, LINES[2], PIECES[2], b"")
+
+    assert (tmp_path / "b-1" / RAW_NAME).read_bytes() == LINES[0]
+    assert (tmp_path / "b-1" / CORE_NAME).read_bytes() == PIECES[0]
+
+
+def test_a_dump_that_is_created_twice_has_its_context_once(tmp_path: Path) -> None:
+    files = opened(tmp_path).files
+    for _ in range(2):
+        keep(files, record(1), [], [])
+
+    assert (tmp_path / "b-1" / CONTEXT_NAME).read_bytes() == b"Guru Meditation Error\r\n"
+
+
+def test_the_next_start_says_of_a_record_that_the_disk_refused_that_the_disk_was_full(tmp_path: Path) -> None:
+    files = opened(tmp_path).files
+    keep(files, record(1, capture="capturing", end_reason=None), LINES[:4], PIECES[:4])
+    refuse_record(files, tmp_path / "b-1")
+    (tmp_path / "b-2").mkdir()
+    refuse_record(files, tmp_path / "b-2")
+
+    records = {each.id: each for each in opened(tmp_path).records()}
+
+    for coredump_id, raw_bytes in (("b-1", sum(map(len, LINES[:4]))), ("b-2", 0)):
+        found = records[coredump_id]
+        assert (found.capture, found.end_reason, found.raw_bytes) == ("partial", "disk_full", raw_bytes)
+        assert found.note is not None
+        assert "the disk still refused a part of it when esperd ended" in found.note
+        assert files.read_record(tmp_path / coredump_id) == found
+        assert not (tmp_path / coredump_id / REFUSED_NAME).exists()
+
+
+def refuse_record(files: CoredumpFiles, folder: Path) -> None:
+    (folder / "record.json.part").mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        files.write_record(folder.name, b"{}")
+    (folder / "record.json.part").rmdir()
+
+
+@pytest.mark.parametrize("was_killed", [True, False])
+def test_a_record_says_that_esperd_was_killed_while_the_dump_arrived(tmp_path: Path, was_killed: bool) -> None:
+    keep(opened(tmp_path).files, record(1, capture="capturing", end_reason=None), LINES[:4], PIECES[:4])
+    keep(opened(tmp_path, "x").files, record(2, capture="capturing", end_reason=None), LINES, PIECES)
+
+    (cut, whole), _ = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).read(
+        "b", NOW, was_killed=was_killed
+    )
+
+    assert (cut.end_reason, cut.note) == (
+        "daemon_stopped",
+        "esperd was killed while it arrived" if was_killed else None,
+    )
+    assert (whole.end_reason, whole.note) == ("complete", None)
 
 
 def test_a_folder_that_can_not_be_repaired_keeps_nobody_from_starting(tmp_path: Path) -> None:

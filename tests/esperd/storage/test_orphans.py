@@ -7,7 +7,7 @@ import pytest
 
 from esper_protocol.records import CoredumpRecord
 from esperd.storage.board_lock import hold_board
-from esperd.storage.coredump_files import CoredumpFiles
+from esperd.storage.coredump_files import CoredumpFiles, Extent
 from esperd.storage.files import Access
 from esperd.storage.orphans import Orphans
 from esperd.testing.dumps import base64_lines, container
@@ -103,7 +103,7 @@ def test_an_orphan_that_nobody_goes_on_capturing_is_shown_as_partial_and_left_as
     files: CoredumpFiles, orphans: Orphans
 ) -> None:
     store(files, "gone-1", capturing=True)
-    files.append("gone-1", base64_lines(container(500, 1))[0], container(500, 1)[:24], b"")
+    files.append("gone-1", Extent(), base64_lines(container(500, 1))[0], container(500, 1)[:24], b"")
     before = (files.folder("gone-1") / "record.json").read_bytes()
 
     (record,) = orphans.records()
