@@ -21,8 +21,8 @@ _KEYS_MOST: Final = 24
 
 def last_detail_scroll(view: DetailView, columns: int, rows: int) -> int:
     """The largest ``scroll`` that makes a difference on a terminal of this size."""
-    # The state stands above the lines.
-    return max(0, len(detail_lines(view, detail_columns(columns))) - (_inside_rows(columns, rows) - 1))
+    # The state, if there is one, stands above the lines.
+    return max(0, len(detail_lines(view, detail_columns(columns))) - (_inside_rows(columns, rows) - bool(view.state)))
 
 
 def detail_columns(columns: int) -> int:
@@ -31,11 +31,13 @@ def detail_columns(columns: int) -> int:
 
 
 def detail_lines(view: DetailView, columns: int) -> list[Line]:
-    """The sections; long lines are wrapped."""
+    """The sections, parted by empty lines; long lines are wrapped."""
     columns -= MARGIN
     lines: list[Line] = []
     for section in view.sections:
-        lines += [(), *wrap_spans([Span(section.title, _TITLE)], columns, indent=_INDENT)]
+        if lines or view.state:
+            lines.append(())
+        lines += [*wrap_spans([Span(section.title, _TITLE)], columns, indent=_INDENT)]
         for line in section.lines:
             lines += wrap_spans([Span("  "), *line], columns, indent=_INDENT)
     return lines

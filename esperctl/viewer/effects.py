@@ -91,12 +91,21 @@ class FetchPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownEvents:
+    """Which events the log shows: what is not typed by ``own_name``, whether ``decodes``; and whether dumps fold."""
+
+    own_name: str | None = None
+    decodes: bool = True
+    folds_dumps: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class StartScan:
     """Reads the journal before position ``before`` backwards, in a process of its own.
 
-    ``pattern`` is looked for in the visible text of the lines (None: lines are not looked at); with ``wants_events``
-    what is not a line is told too. ``limit_bytes`` bounds how much of the journal is read, newest first (None: all).
-    Ends any scan of the same ``purpose``.
+    ``pattern`` is looked for in the visible text of the lines and of the ``shown`` events (None: it is not); with
+    ``wants_events`` what is not a line is told too. ``limit_bytes`` bounds how much of the journal is read, the newest
+    first (None: all). Ends any scan of the same ``purpose``.
     """
 
     scan: int
@@ -105,6 +114,7 @@ class StartScan:
     pattern: str | None = None
     is_regex: bool = False
     ignore_case: bool = True
+    shown: ShownEvents = ShownEvents()
     wants_events: bool = False
     limit_bytes: int | None = None
 

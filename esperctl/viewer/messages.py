@@ -43,10 +43,16 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """The connection was lost, or not made yet; it is tried again and again. ``board`` is whose; empty: not known."""
+    """The connection was lost, or not made yet; it is tried again and again.
+
+    Attributes:
+        board: Whose; empty: not known.
+        is_served: False: the daemon is there, but it serves this board no longer.
+    """
 
     reason: str
     board: str = ""
+    is_served: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class ScanProgressed:
 
     Attributes:
         scan: The number of the StartScan.
-        matches: Positions of lines that match, ascending within one message.
+        matches: Positions of lines and events that match, ascending within one message.
         events: What is not a line (boots, panics, dumps, decodes, ports, notes), in journal order within one message.
         share: How much of the journal was read, 0 to 1.
         is_finished: Nothing more will come.

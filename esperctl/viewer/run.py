@@ -44,7 +44,11 @@ def run_viewer(options: ViewerOptions, output: Output) -> int:
     Raises:
         EsperctlError: no daemon, no such board, settings that are wrong; or a defect, whose traceback is in a file.
     """
-    settings = read_settings(settings_path(os.environ))
+    settings, problems = read_settings(settings_path(os.environ))
+    if problems:
+        for problem in problems[:-1]:
+            output.warn(problem)
+        raise problems[-1]
     place = _find(options, output)
     model = Model(
         settings,

@@ -4,8 +4,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from esper_protocol.toml_lines import key_lines, line_of
 from esperctl.errors import UsageError
-from esperctl.viewer.settings import Settings, parse_settings
+from esperctl.viewer.settings import Settings, read_table
 
 
 def settings_path(environment: Mapping[str, str]) -> Path:
@@ -19,21 +20,22 @@ def settings_path(environment: Mapping[str, str]) -> Path:
     return folder / "esperctl" / "viewer.toml"
 
 
-def read_settings(file: Path) -> Settings:
-    """Reads the file; where there is none, all is as by default.
+def read_settings(file: Path) -> tuple[Settings, list[UsageError]]:
+    """Reads the file, and all that is wrong with single keys of it, in order; without a file all is as by default.
 
     Raises:
-        UsageError: it can't be read, or says what is not allowed.
+        UsageError: it can't be read, or is no TOML.
     """
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        table = tomllib.loads(text)
     except FileNotFoundError:
-        return Settings()
+        return Settings(), []
     except OSError as error:
         raise UsageError(f"can't read the viewer's settings {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from error
-    try:
-        return parse_settings(table)
-    except UsageError as error:
-        raise UsageError(f"{file}: {error.message}", error.hint) from error
+    settings, problems = read_table(table)
+    lines = key_lines(text)
+    placed = sorted(((line_of(lines, problem.key), problem.text) for problem in problems), key=lambda one: one[0] or 0)
+    return settings, [UsageError(f"{file}{'' if line is None else f':{line}'}: {text}") for line, text in placed]

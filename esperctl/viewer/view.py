@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from esperctl.viewer.style import Span
 
-Mode = Literal["DEVICE", "HOST", "CAPTURE", "READ-ONLY"]
+Mode = Literal["DEVICE", "HOST", "CAPTURE", "NO-PORT", "READ-ONLY"]
 Severity = Literal["info", "success", "warning", "error"]
 
 
@@ -187,7 +187,10 @@ class DetailSection:
 
 @dataclass(frozen=True, slots=True)
 class DetailView:
-    """Everything about one incident, scrolled by ``scroll`` lines; ``keys`` are what can be done with it."""
+    """Everything about one incident, scrolled by ``scroll`` lines; ``keys`` are what can be done with it.
+
+    ``state`` is empty where there is nothing to be in a state, as of a boot.
+    """
 
     title: str
     state: str

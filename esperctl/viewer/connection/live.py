@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from esper_protocol.codec import ReceivedByClient
 from esper_protocol.messages import Boards, ErrorResponse, ListBoards, RequestBody, Response, Subscribe, Subscribed
 from esperctl.client import REQUEST_TIMEOUT_S
-from esperctl.errors import EsperctlError, NoDaemonError, TimedOutError, UnknownNameError
+from esperctl.errors import EsperctlError, NoDaemonError, NotServedError, TimedOutError, UnknownNameError
 from esperctl.subscription import Subscription
 from esperctl.viewer.connection.channel import Channel, result_of
 from esperctl.viewer.messages import Attached, Detached, EventsArrived, Message
@@ -79,7 +79,7 @@ class Live:
                     await channel.close()
             except EsperctlError as error:
                 # Whatever it is, it may be mended from outside: the daemon restarted, the board named again.
-                self._tell(Detached(error.message, self.board))
+                self._tell(Detached(error.message, self.board, is_served=not isinstance(error, NotServedError)))
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, _LAST_RETRY_S)
 
@@ -110,10 +110,12 @@ class Live:
 
     async def _attach(self, channel: Channel) -> tuple[Subscription, list[ReceivedByClient]]:
         boards, _ = await channel.ask(ListBoards(), Boards)
+        again = self._cursor is not None
         record = next((board for board in boards.boards if board.board == self.board), None)
         if record is None:
+            if again:
+                raise NotServedError(self.board)
             raise UnknownNameError(f"the daemon at {self.socket} has no board called '{self.board}'")
-        again = self._cursor is not None
         show_from = None if again else await self._first_wanted(channel)
         request = Subscribe(
             self.board,
@@ -148,6 +150,7 @@ class Live:
                 self._tell(EventsArrived(tuple(events)))
                 # Keys and frames come in between the blocks of a burst.
                 await channel.rest()
+            subscription.check_served()
             messages = await channel.receive()
 
     def _lose_answers(self) -> None:

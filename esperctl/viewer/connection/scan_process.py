@@ -23,6 +23,9 @@ from esperctl.errors import EsperctlError
 from esperctl.subscription import Subscription
 from esperctl.viewer.connection.line_search import LineSearch
 from esperctl.viewer.connection.stdin_watch import die_with_stdin
+from esperctl.viewer.effects import ShownEvents
+from esperctl.viewer.log.event_search import EventSearch
+from esperctl.viewer.log.patterns import compile_pattern
 
 # A page is a megabyte or two: large enough to be worth its request, small enough that the count moves.
 _PAGE_LINES: Final = 20_000
@@ -42,6 +45,7 @@ class ScanRequest(msgspec.Struct, frozen=True):
     pattern: str | None
     is_regex: bool
     ignore_case: bool
+    shown: ShownEvents
     wants_events: bool
     limit_bytes: int | None
 
@@ -63,9 +67,11 @@ class _Page:
     """What one page of the journal holds."""
 
     def __init__(self, request: ScanRequest) -> None:
-        self._search = None
+        self._search = self._event_search = None
         if request.pattern is not None:
+            pattern = compile_pattern(request.pattern, is_regex=request.is_regex, ignore_case=request.ignore_case)
             self._search = LineSearch(request.pattern, is_regex=request.is_regex, ignore_case=request.ignore_case)
+            self._event_search = EventSearch(request.shown, lambda text: pattern.search(text) is not None)
         self._wants_events = request.wants_events
         self.matches: list[int] = []
         self.events: list[Event] = []
@@ -81,11 +87,14 @@ class _Page:
             for event in subscription.absorb(client.receive()):
                 if isinstance(event, Event):
                     self._take(event)
-        if self._search is not None:
-            self.matches += self._search.end()
+        if self._search is not None and self._event_search is not None:
+            self.matches += [*self._search.end(), *self._event_search.positions()]
+            self.matches.sort()
         return subscribed.next_seq
 
     def _take(self, event: Event) -> None:
+        if self._event_search is not None:
+            self._event_search.take(event)
         if isinstance(event.body, Line):
             self.lines += event.body.count
             self.data_bytes += len(event.body.data)

@@ -41,6 +41,7 @@ async def _scan(start: StartScan, socket: str, board: str, tell: Callable[[Messa
         start.pattern,
         start.is_regex,
         start.ignore_case,
+        start.shown,
         start.wants_events,
         start.limit_bytes,
     )

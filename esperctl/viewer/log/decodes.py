@@ -35,6 +35,11 @@ class Decodes:
         target = decode_target(item.body)
         return None if target is None else self._homes.get(target)
 
+    def is_latest(self, item: Item) -> bool:
+        """Whether no later event of its decode is known."""
+        latest = self._latest.get(decode_target(item.body) or "")
+        return latest is None or latest.seq <= item.seq
+
     def of(self, item: Item) -> Item | None:
         """The latest event of the decode that is shown below this panic or dump."""
         if isinstance(item.body, Panic | CoredumpEnded):

@@ -25,13 +25,13 @@ from esper_protocol.events import (
 from esperctl.dump_folding import CAPTURE_IS_OVER, DumpFolding
 from esperctl.viewer.log.item import Fold, Item
 from esperctl.viewer.log.line_text import MOST_TERMINAL_BYTES
+from esperctl.viewer.log.typed_runs import TypedRuns
 
 _INTERRUPTIONS: Final = (Gap, SessionOpened, SessionLost, SessionReleased, SessionClosed, DaemonStarted)
 _DUMP_LIMITS: Final = (CoredumpStarted, *CAPTURE_IS_OVER)
-# A board that never ends its line must not make one of any length; and to type is not to send a file. (A line that is
-# longer than what can be edited goes on as another one.)
+# A board that never ends its line must not make one of any length. (A line that is longer than what can be edited goes
+# on as another one.)
 _MOST_PIECES: Final = 4096
-_MOST_TYPED_BYTES: Final = 1024
 _MOST_FOLDS: Final = 256
 
 
@@ -44,7 +44,7 @@ class Linking:
         self._folding = DumpFolding()
         self._open_line: Item | None = None
         self._open_bytes = 0
-        self._open_tx: Item | None = None
+        self._typed = TypedRuns()
 
     def reset(self, capture: str | None) -> None:
         """Begins anew; a dump of this id is arriving."""
@@ -52,7 +52,8 @@ class Linking:
         self.capture = None
         for fold in self.folds.values():
             fold.home, fold.lines, fold.has_ended = None, 0, False
-        self._open_line = self._open_tx = None
+        self._open_line = None
+        self._typed.end()
         self._begin_capture(None if capture is None else self.folds[capture])
 
     @property
@@ -67,15 +68,16 @@ class Linking:
         for index in range(start, len(items)):
             item = items[index]
             if item.follows_hole:
-                self._open_line = self._open_tx = None
+                self._open_line = None
+                self._typed.end()
             body = item.body
             if body is None:
                 if item.end == "newline" and self._open_line is None and self.capture is None:
-                    self._open_tx = None
+                    self._typed.end()
                     continue
                 self._take_line(item)
             elif isinstance(body, Tx):
-                self._take_typed(item, body)
+                self._typed.take(item, body)
             else:
                 changed += self._take_event(items, index)
             item.capture = self.capture
@@ -93,23 +95,13 @@ class Linking:
             head.parts = head.parts or []
             head.parts.append(item)
         if item.end != "fragment":
-            self._open_line = self._open_tx = None
+            self._open_line = None
+            self._typed.end()
             return
         self._open_bytes = len(item.data) + (self._open_bytes if head is not None else 0)
         head = head or item
         is_long = self._open_bytes > MOST_TERMINAL_BYTES or len(head.parts or ()) > _MOST_PIECES
         self._open_line = None if is_long else head
-
-    def _take_typed(self, item: Item, body: Tx) -> None:
-        head = self._open_tx
-        if head is not None and isinstance(head.body, Tx) and head.body.who == body.who:
-            item.head = head
-            head.parts = head.parts or []
-            head.parts.append(item)
-        else:
-            head = item
-        ends = b"\r" in body.data or b"\n" in body.data or len(head.whole) > _MOST_TYPED_BYTES
-        self._open_tx = None if ends else head
 
     def _take_event(self, items: list[Item], index: int) -> list[Item]:
         """Returns items before *index* that changed: they turned out to be of a dump."""
@@ -131,7 +123,7 @@ class Linking:
         if isinstance(body, _INTERRUPTIONS):
             self._open_line = None
         if item.sentence is not None:
-            self._open_tx = None
+            self._typed.end()
         return changed
 
     def fold_back(self, items: list[Item], index: int, dump: str, first_seq: int) -> list[Item]:

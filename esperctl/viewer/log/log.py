@@ -7,13 +7,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from esper_protocol.events import Boot, Line, split_lines
+from esper_protocol.events import Boot, seq_count
 from esperctl.subscription import AnyEvent
-from esperctl.viewer.effects import FetchPage
+from esperctl.viewer.effects import FetchPage, ShownEvents
 from esperctl.viewer.log.contents import Contents
 from esperctl.viewer.log.cutting import LEAST_COLUMNS
 from esperctl.viewer.log.drawing import Drawing
+from esperctl.viewer.log.event_rows import own_texts
 from esperctl.viewer.log.highlighting import HighlightRule, SearchPattern
+from esperctl.viewer.log.item import items_of
 from esperctl.viewer.log.line_filter import LineFilter
 from esperctl.viewer.log.line_text import plain_text
 from esperctl.viewer.log.row_maker import Looks, RowMaker
@@ -42,7 +44,9 @@ class Log:
         self._contents = Contents(self._window, self._rows, self._scrolling, self._drawing)
         self._timestamps: Timestamps = "off"
         self._columns = 80
+        # The row that is marked, and the position that it was gone to for: a decode stands at its panic's.
         self._mark: int | None = None
+        self._goal: int | None = None
         self._follows_after_pause = False
         self._frozen: LogView | None = None
 
@@ -155,7 +159,7 @@ class Log:
         seq = min(seq, self._contents.live_next - 1)
         if not self._holds(seq):
             self._restart(seq + 1)
-        self._mark = seq
+        self._mark = self._goal = seq
         self._scrolling.hold_position(seq, self._scrolling.height // 3)
         self._show_mark(seq)
 
@@ -235,24 +239,36 @@ class Log:
 
     @property
     def position(self) -> int | None:
-        """Where a search goes on from: the marked line's position while it is seen, else the first visible one's."""
+        """Where a search goes on from: the position gone to while its row is seen, else the first visible one's."""
         top = self._scrolling.top(at_end=self._contents.is_live)
         if self._mark is not None and (top is None or self._drawing.is_visible(self._mark)):
-            return self._mark
+            return self._goal
         return None if top is None else self._window.shown[top.item_index].seq
 
+    @property
+    def shown_events(self) -> ShownEvents:
+        """Which events are shown, and can be found."""
+        window = self._window
+        return ShownEvents(window.own_name, decodes=window.shows_decode, folds_dumps=window.is_folded)
+
     def matching(self, events: Sequence[AnyEvent]) -> list[int]:
-        """The positions of lines among live events that match the search pattern, ascending."""
+        """The positions of what live events brought that matches the search pattern, ascending; lines as a whole."""
         search = self._rows.looks.search
         if search is None:
             return []
-        return [
-            event.seq + index
-            for event in events
-            if isinstance(event.body, Line)
-            for index, line in enumerate(split_lines(event.body))
-            if search.is_in(plain_text(line))
-        ]
+        found: set[int] = set()
+        shown, decodes = self.shown_events, self._window.decodes
+        for event in events:
+            for part in items_of(event, event.seq, event.seq + seq_count(event.body)):
+                # It goes on with what came before, if that is in memory.
+                item = self._window.item_at(part.seq) or part
+                if item.body is None:
+                    matches = search.is_in(plain_text(item.whole))
+                else:
+                    matches = any(search.is_in(row.text) for row in own_texts(item, decodes, shown))
+                if matches:
+                    found.add(item.seq)
+        return sorted(found)
 
     def text_of(self, first_seq: int, last_seq: int) -> str:
         """Plain text of the lines in the window between two positions, both included, one a line (for copying)."""

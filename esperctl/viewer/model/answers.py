@@ -32,8 +32,8 @@ from esperctl.viewer.model.moves import Moves
 from esperctl.viewer.model.picker import Picker
 from esperctl.viewer.model.state import State
 
-# The daemon's answers that mean: somebody else holds the lease.
-_LEASE_CODES = ("busy", "permission")
+# The daemon's answers that mean: somebody else holds the lease, or this user never gets it.
+_HELD, _FORBIDDEN = "busy", "permission"
 
 
 class Answers:
@@ -67,11 +67,13 @@ class Answers:
         effects = state.search.enough()
         return effects if seq is None else [*effects, *self._moves.jump(seq)]
 
-    def boards(self, message: BoardsListed) -> None:
+    def boards(self, message: BoardsListed) -> list[Effect]:
         """Takes the list of boards."""
-        for overlay in self._state.overlays:
-            if isinstance(overlay, Picker):
-                overlay.listed(message.boards, self._state.now)
+        state = self._state
+        pickers = [overlay for overlay in state.overlays if isinstance(overlay, Picker)]
+        effects = [effect for picker in pickers for effect in picker.listed(message.boards, state.now)]
+        state.overlays = [overlay for overlay in state.overlays if not overlay.is_closed]
+        return effects
 
     def coredumps(self, message: CoredumpsListed) -> None:
         """Takes the list of dumps."""
@@ -124,8 +126,10 @@ class Answers:
             case StartScan():
                 self._scan_failed(effect, message.error)
                 return
-            case SendToBoard() | TakeWriter() if message.code in _LEASE_CODES:
-                state.lease.refused()
+            case SendToBoard() | TakeWriter() if message.code == _FORBIDDEN:
+                state.lease.refused(is_forbidden=True)
+            case SendToBoard() | TakeWriter() if message.code == _HELD:
+                state.lease.refused(is_forbidden=False)
             case ListBoards() | SwitchBoard():
                 if self._tell_picker(message.error):
                     return
@@ -137,7 +141,7 @@ class Answers:
         # Of a board that is away the error itself says what to do.
         hint = f"; {message.hint}" if message.hint and message.hint not in message.error else ""
         # The daemon's hint names a command line; here there is a key for it.
-        if isinstance(effect, SendToBoard | TakeWriter) and message.code in _LEASE_CODES:
+        if isinstance(effect, SendToBoard | TakeWriter) and message.code == _HELD:
             state.refresh_modes()
             hint = f"; {state.how_to('writer')} takes the write lease"
         state.say(f"{message.error}{hint}", "error", topic=type(effect).__name__)

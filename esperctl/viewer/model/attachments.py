@@ -33,7 +33,7 @@ class Attachments:
             self._resume(state.board, message)
         else:
             self._begin(message)
-        state.lease.attached(message.subscribed)
+        state.lease.attached(message.subscribed, was_asked_for=not state.read_only)
         state.log.set_own_name(state.lease.own_name)
         effects: list[Effect] = [ListCoredumps()]
         if not message.again or not state.has_scanned:
@@ -59,9 +59,11 @@ class Attachments:
             return
         if state.board.is_attached:
             # Said once; the title shows how it goes on.
-            state.say(f"the connection is lost ({message.reason}); reconnecting", "warning", topic="connection")
+            lost = f"the connection is lost ({message.reason}); reconnecting"
+            text = lost if message.is_served else f"{message.reason}; it is waited for"
+            state.say(text, "warning", topic="connection")
             self._was_writer = state.lease.is_own
-        state.board.detached(message.reason)
+        state.board.detached(message.reason, is_served=message.is_served)
         state.lease.detached()
         state.capture.start(None, state.now)
 
@@ -113,6 +115,9 @@ class Attachments:
     def _tell_holder(self) -> None:
         state = self._state
         if state.read_only or state.lease.is_own:
+            return
+        if state.lease.is_forbidden:
+            state.tell_forbidden()
             return
         holder = state.lease.holder
         state.refresh_modes()

@@ -3,6 +3,8 @@
 from esper_protocol.events import (
     App,
     Body,
+    Failure,
+    FailureOver,
     SessionClosed,
     SessionFailed,
     SessionLost,
@@ -14,6 +16,8 @@ from esperctl.safe_text import safe_text
 from esperctl.viewer.view import Title
 
 _SHA_DIGITS = 8
+# How the daemon's word for a port that is lent begins, which goes on with to whom and what for.
+_LENT = "lent"
 
 
 class BoardState:
@@ -38,16 +42,17 @@ class BoardState:
         self.socket = daemon.socket
         self.has_port = board.state == "connected"
         self._port, self._baud = board.port, board.baud
-        self._port_state: str = (board.state_detail or "lent") if board.state == "released" else board.state
+        self._port_state: str = (board.state_detail or _LENT) if board.state == "released" else board.state
+        self._disk_refuses = board.disk is not None
         self._connection_state = ""
         self._firmware = _firmware(board.project, board.app_version, board.chip)
         self._sha256 = board.app_sha256 or ""
         self.is_attached = True
 
-    def detached(self, reason: str) -> None:
-        """The connection was lost."""
+    def detached(self, reason: str, *, is_served: bool = True) -> None:
+        """The connection was lost, or the daemon serves the board no longer."""
         self.is_attached = False
-        self._connection_state = f"reconnecting: {reason}"
+        self._connection_state = f"reconnecting: {reason}" if is_served else "no longer served by esperd"
 
     def left(self, name: str) -> None:
         """It is not followed any more; another board is waited for."""
@@ -62,7 +67,8 @@ class BoardState:
                 self.has_port, self._port_state = True, "connected"
                 self._port, self._baud = body.port, body.baud
             case SessionReleased():
-                self.has_port, self._port_state = False, f"lent to {body.who}"
+                command = f": {body.command}" if body.command else ""
+                self.has_port, self._port_state = False, f"lent to {body.who}{command}"
             case SessionLost() | SessionFailed():
                 self.has_port, self._port_state = False, "absent"
             case SessionClosed():
@@ -70,17 +76,31 @@ class BoardState:
             case App():
                 self._firmware = _firmware(body.project, body.version, body.chip)
                 self._sha256 = body.elf_sha256 or ""
+            case Failure(part="disk"):
+                self._disk_refuses = True
+            case FailureOver(part="disk"):
+                self._disk_refuses = False
             case _:
                 pass
 
+    @property
+    def port_lack(self) -> str | None:
+        """Why nothing can be sent to the board, in a few words; None: it is connected."""
+        if self.has_port:
+            return None
+        if self._port_state.startswith(_LENT):
+            return f"{self._port} is {self._port_state}"
+        return f"{self.name} is not connected"
+
     def view(self) -> Title:
         """What is to be seen."""
+        disk = ", disk refuses" if self._disk_refuses else ""
         return Title(
             board=safe_text(self.name),
             port=safe_text(self._port),
             baud=self._baud,
-            state=safe_text(self._connection_state or self._port_state),
-            is_well=self.is_attached and self.has_port,
+            state=safe_text(self._connection_state or self._port_state + disk),
+            is_well=self.is_attached and self.has_port and not self._disk_refuses,
             firmware=safe_text(self._firmware),
             elf=f"ELF {safe_text(self._sha256[:_SHA_DIGITS])}" if self._sha256 else "",
         )

@@ -138,7 +138,8 @@ class Commands:
 
     def _boards(self) -> list[Effect]:
         board = self._state.board
-        current = None if board is None or board.left_for is not None else (board.socket, board.name)
+        is_left = board is None or board.left_for is not None or self._state.going_to is not None
+        current = None if board is None or is_left else (board.socket, board.name)
         self._state.overlays.append(Picker(current, list))
         return [ListBoards()]
 

@@ -106,9 +106,8 @@ class Detail:
         incident = self.incident
         severity = DECODE_SEVERITIES[incident.decode.state] if incident.decode.state != "none" else incident.severity
         keys = (*((key, title) for key, title in self._actions().items()), ("Tab", "next"), ("Esc", "close"))
-        return DetailView(
-            safe_text(incident.title), incident.state_text, severity, self._sections(), self._scroll, keys
-        )
+        state = incident.state_text or ("not decoded" if incident.kind in ("panic", "dump") else "")
+        return DetailView(safe_text(incident.title), state, severity, self._sections(), self._scroll, keys)
 
     @property
     def hint(self) -> str:

@@ -115,7 +115,8 @@ class Happenings:
             case SessionLost():
                 state.say(f"{body.port} is gone: {body.error}", "warning", topic="port")
             case SessionReleased():
-                state.say(f"{body.port} is lent to {body.who}", "warning", topic="port")
+                command = f": {body.command}" if body.command else ""
+                state.say(f"{body.port} is lent to {body.who}{command}", "warning", topic="port")
             case SessionOpened():
                 state.say(f"{body.port} is there", "success", topic="port")
             case DecodeFinished() | DecodeFailed() | DecodeTimedOut() | DecodeCancelled() if state.shows_decode:

@@ -51,6 +51,7 @@ def help_groups(keymap: KeyMap) -> HelpGroups:
         ("DEVICE", f"keys go to the board as they are, but {prefix} and {detach}"),
         ("HOST", f"after {prefix}: keys are commands and never reach the board"),
         ("CAPTURE", "a core dump arrives: input is off, Ctrl-C asks whether to abort it"),
+        ("NO-PORT", "the board is not connected, or its port is lent: keys go nowhere"),
         ("READ-ONLY", "somebody else types, or nobody: keys are commands"),
         (detach, "leaves, in every mode; board and daemon go on"),
         (f"{prefix} {prefix}", f"sends {prefix} to the board"),

@@ -14,13 +14,15 @@ _ARROWS: Final = {"k": "up", "j": "down"}
 class Inspector:
     """The selection is an incident, not a place in the list: it stays on it while others come.
 
-    Until something is selected by a key, the newest one is.
+    Until something is selected, the newest is; when the list gets the keys it is the newest crash, if there is one,
+    because that is what people look for.
     """
 
     def __init__(self, incidents: Incidents) -> None:
         self.has_focus = False
         self._incidents = incidents
         self._selected: str | None = None
+        self._is_at_end = False
 
     @property
     def selected(self) -> Incident | None:
@@ -30,7 +32,7 @@ class Inspector:
 
     def select(self, key: str) -> None:
         """Selects the one of this key."""
-        self._selected = key
+        self._selected, self._is_at_end = key, False
 
     def press(self, key: Key) -> bool:
         """Takes a key that moves; whether it was one."""
@@ -44,7 +46,8 @@ class Inspector:
             index = found
         if incidents:
             # At the end it follows again.
-            self._selected = incidents[index].key if index < len(incidents) - 1 else None
+            self._is_at_end = index == len(incidents) - 1
+            self._selected = None if self._is_at_end else incidents[index].key
         return True
 
     def neighbour(self, key: str, step: int) -> Incident | None:
@@ -61,5 +64,9 @@ class Inspector:
         incidents = self._incidents.sorted()
         if not incidents:
             return None
+        wanted = self._selected
+        if wanted is None and self.has_focus and not self._is_at_end:
+            crash = self._incidents.latest_crash()
+            wanted = None if crash is None else crash.key
         last = len(incidents) - 1
-        return next((index for index, incident in enumerate(incidents) if incident.key == self._selected), last)
+        return next((index for index, incident in enumerate(incidents) if incident.key == wanted), last)

@@ -11,6 +11,7 @@ from esperctl.viewer.keys import Key
 from esperctl.viewer.model.actions import ABORT_CAPTURE, BY_ID, SEND_PREFIX, WRITER
 from esperctl.viewer.model.commands import Commands
 from esperctl.viewer.model.keymap import key_text
+from esperctl.viewer.model.line_input import is_edit
 from esperctl.viewer.model.modes import DESTINATIONS
 from esperctl.viewer.model.state import State
 
@@ -55,7 +56,7 @@ class KeyRouting:
             case "board":
                 return self._press_to_board(key)
             case "nowhere":
-                return self._press_in_capture(key)
+                return self._press_to_nobody(key)
             case "commands":
                 return self._press_command(key)
 
@@ -69,10 +70,13 @@ class KeyRouting:
             state.say(refusal, "error", topic="paste")
         return [SendToBoard(data)] if data else []
 
-    def _press_in_capture(self, key: Key) -> list[Effect]:
+    def _press_to_nobody(self, key: Key) -> list[Effect]:
         state = self._state
         if key.name == state.keymap.prefix:
             self._take_prefix(key)
+        elif state.mode == "NO-PORT":
+            lack = state.board.port_lack if state.board is not None else None
+            state.say(f"{lack}: keys are not sent", "warning", topic="port")
         elif key.name == _INTERRUPT:
             return self._commands.run(BY_ID[ABORT_CAPTURE])
         else:
@@ -99,6 +103,10 @@ class KeyRouting:
             return []
         if action is not None:
             return self._commands.run(action)
+        if state.search.is_open and is_edit(key):
+            # What is seen to stand there can be edited.
+            state.search.open()
+            return self._press_in_search(key)
         help_keys = state.keymap.keys_text("help")
         if key.name == "paste":
             state.say("nothing is pasted: keys are commands now", topic="lack")
@@ -131,7 +139,7 @@ class KeyRouting:
             return effects
         if key.name == "enter":
             position = self._commands.moves.position
-            effects = search.start(state.next_scan(), state.next_seq, position)
+            effects = search.start(state.next_scan(), state.next_seq, position, state.log.shown_events)
             state.log.set_search(search.pattern or search.typed)
             return effects
         if search.edit(key):

@@ -4,8 +4,9 @@ Ctrl with a letter means the letter, where nothing else is bound to it: after th
 """
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Final, NamedTuple
 
 from esperctl.viewer.model.actions import ACTIONS, BY_ID, DETACH, SEND_PREFIX, Action
 
@@ -57,24 +58,18 @@ class KeyMap:
         prefix: str = DEFAULT_PREFIX,
         detach: str = DEFAULT_DETACH,
     ) -> None:
-        self.prefix = _guard_key("prefix", prefix)
-        self.detach = _guard_key("detach", detach)
-        if prefix == detach:
-            raise ValueError(f"prefix and detach are both '{prefix}'; they must be different keys")
         changes = changes or {}
-        for name, keys in changes.items():
-            self._check(name, keys)
+        for problem in key_problems(changes, prefix, detach):
+            raise ValueError(problem.text)
+        self.prefix, self.detach = prefix, detach
         # What the user chose goes before a default of another action on the same key.
-        chosen = {key for keys in changes.values() for key in keys}
+        taken = {prefix, detach, *(key for keys in changes.values() for key in keys)}
         self._keys: dict[str, tuple[str, ...]] = {}
         self._actions: dict[str, Action] = {}
         for action in ACTIONS:
-            default = tuple(key for key in action.keys if key not in chosen and key not in (prefix, detach))
+            default = tuple(key for key in action.keys if key not in taken)
             self._keys[action.id] = changes.get(action.id, default)
-            for key in self._keys[action.id]:
-                if key in self._actions:
-                    raise ValueError(f"keys.{action.id}: '{key}' is {self._actions[key].id} already")
-                self._actions[key] = action
+            self._actions |= dict.fromkeys(self._keys[action.id], action)
         self._bind(SEND_PREFIX, prefix)
         self._bind(DETACH, detach)
 
@@ -103,16 +98,6 @@ class KeyMap:
         prefix = key_text(self.prefix)
         return f"{prefix} {key_text(keys[0])}" if keys else f"{prefix} {self.keys_text('palette') or 'palette'}"
 
-    def _check(self, name: str, keys: tuple[str, ...]) -> None:
-        if name not in BY_ID or name == SEND_PREFIX:
-            known = ", ".join(action.id for action in ACTIONS if action.id != SEND_PREFIX)
-            raise ValueError(f"keys.{name} is not an action; actions are {known}")
-        for key in keys:
-            if not is_key(key):
-                raise ValueError(f"keys.{name}: '{key}' is not a key; allowed is {_KEYS_TEXT}")
-            if key in (self.prefix, self.detach):
-                raise ValueError(f"keys.{name}: '{key}' is taken by {'prefix' if key == self.prefix else 'detach'}")
-
     def _bind(self, action: str, key: str) -> None:
         self._keys[action] = (key, *self._keys[action])
         self._actions[key] = BY_ID[action]
@@ -136,8 +121,39 @@ def key_text(name: str) -> str:
     )
 
 
-def _guard_key(setting: str, name: str) -> str:
-    # A key that can be typed as text would make that text impossible to type to the board.
-    if name == "ctrl-c" or not (_CONTROL.fullmatch(name) or _FUNCTION.fullmatch(name)):
-        raise ValueError(f"{setting} is '{name}'; it must be {_GUARD_TEXT}")
-    return name
+class KeyProblem(NamedTuple):
+    """What is wrong, in a sentence, and the setting that says it, with the table it is in."""
+
+    setting: tuple[str, ...]
+    text: str
+
+
+def key_problems(changes: Mapping[str, tuple[str, ...]], prefix: str, detach: str) -> Iterator[KeyProblem]:
+    """All that is wrong with a map of keys; the arguments are those of ``KeyMap``."""
+    for setting, name in (("prefix", prefix), ("detach", detach)):
+        # A key that can be typed as text would make that text impossible to type to the board.
+        if name == "ctrl-c" or not (_CONTROL.fullmatch(name) or _FUNCTION.fullmatch(name)):
+            yield KeyProblem((setting,), f"{setting} is '{name}'; it must be {_GUARD_TEXT}")
+    if prefix == detach:
+        yield KeyProblem(("detach",), f"prefix and detach are both '{prefix}'; they must be different keys")
+    guards = {detach: "taken by detach", prefix: "taken by prefix"}
+    owners: dict[str, str] = {}
+    for name in (*(action.id for action in ACTIONS if action.id in changes), *(set(changes) - set(BY_ID))):
+        if name not in BY_ID or name == SEND_PREFIX:
+            yield KeyProblem(("keys", name), _unknown_action(name))
+            continue
+        for key in changes[name]:
+            wrong = guards.get(key) or (f"{owners[key]} already" if key in owners else "")
+            if not is_key(key):
+                wrong = f"not a key; allowed is {_KEYS_TEXT}"
+            if wrong:
+                yield KeyProblem(("keys", name), f"keys.{name}: '{key}' is {wrong}")
+            owners.setdefault(key, name)
+
+
+def _unknown_action(name: str) -> str:
+    known = [action.id for action in ACTIONS if action.id != SEND_PREFIX]
+    nearest = get_close_matches(name, known, 1)
+    return f"keys.{name} is not an action; " + (
+        f"did you mean {nearest[0]}?" if nearest else f"actions are {', '.join(known)}"
+    )

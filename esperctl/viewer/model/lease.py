@@ -20,16 +20,20 @@ class Lease:
         is_own: Whether this viewer may.
         holder: Who may, by name; None: nobody, or it is not known.
         own_name: This viewer's name to the daemon, once it is known.
+        is_forbidden: The daemon's configuration lets this user view, and no more.
     """
 
     def __init__(self) -> None:
         self.is_own = False
         self.holder: str | None = None
         self.own_name: str | None = None
+        self.is_forbidden = False
         self._viewer: int | None = None
 
-    def attached(self, subscribed: Subscribed) -> None:
-        """A subscription begins: what the daemon says of the lease now."""
+    def attached(self, subscribed: Subscribed, *, was_asked_for: bool) -> None:
+        """A subscription begins: what the daemon says of the lease now, which the viewer asked for or not."""
+        # Whoever may write gets a lease that is free.
+        self.is_forbidden = was_asked_for and subscribed.writer is None
         self.is_own = subscribed.is_writer
         self.holder = subscribed.writer
         self.own_name = subscribed.writer if subscribed.is_writer else None
@@ -40,9 +44,10 @@ class Lease:
         self.is_own = False
         self.holder = self.own_name = None
 
-    def refused(self) -> None:
-        """The daemon says that this viewer may not type."""
+    def refused(self, *, is_forbidden: bool) -> None:
+        """The daemon says that this viewer may not type: now, or by the configuration never."""
         self.is_own = False
+        self.is_forbidden = self.is_forbidden or is_forbidden
 
     def follow(self, body: Body) -> Change | None:
         """Takes note of a live event; what it changed for this viewer."""
@@ -63,4 +68,5 @@ class Lease:
         self.is_own = self.holder is not None and self.holder == self.own_name
         if self.is_own == was_own:
             return None
+        self.is_forbidden = False
         return "gained" if self.is_own else "lost"

@@ -53,6 +53,11 @@ class LineInput:
         return TextInput(label, _shown(self.text), self.cursor, is_focused, error)
 
 
+def is_edit(key: Key) -> bool:
+    """Whether a key changes a text, or moves in it, without being a character of it."""
+    return key.name in _EDITS
+
+
 class History:
     """The lines that were sent, newest last; up and down go through them and come back to what was being typed."""
 

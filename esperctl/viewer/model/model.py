@@ -144,7 +144,7 @@ class Model:
             case ScanProgressed():
                 return self._answers.scan(message)
             case BoardsListed():
-                self._answers.boards(message)
+                return self._answers.boards(message)
             case CoredumpsListed():
                 self._answers.coredumps(message)
             case CoredumpFetched():

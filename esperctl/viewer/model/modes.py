@@ -1,7 +1,7 @@
-"""Where keys go: a table from three facts to the mode, and one from the mode to what is done with a key.
+"""Where keys go: from four facts to the mode, and a table from the mode to what is done with a key.
 
-Rules: the mode is never stored, it follows from the facts; so a capture that ends, or a lease that comes back, leads to
-the mode that was there before by itself. Only DEVICE sends keys to the board.
+Rules: the mode is never stored, it follows from the facts; so a capture that ends, a port or a lease that comes back,
+leads to the mode that was there before by itself. Only DEVICE sends keys to the board.
 """
 
 from dataclasses import dataclass, replace
@@ -14,25 +14,31 @@ Destination = Literal["board", "commands", "nowhere"]
 
 class _Facts(NamedTuple):
     is_writer: bool
-    is_capturing: bool
     is_commanding: bool
+    is_capturing: bool
+    has_port: bool
 
 
-_MODES: Final[dict[_Facts, Mode]] = {
-    _Facts(is_writer=True, is_capturing=False, is_commanding=False): "DEVICE",
-    _Facts(is_writer=True, is_capturing=True, is_commanding=False): "CAPTURE",
-    _Facts(is_writer=True, is_capturing=False, is_commanding=True): "HOST",
-    _Facts(is_writer=True, is_capturing=True, is_commanding=True): "HOST",
-    _Facts(is_writer=False, is_capturing=False, is_commanding=False): "READ-ONLY",
-    _Facts(is_writer=False, is_capturing=True, is_commanding=False): "READ-ONLY",
-    _Facts(is_writer=False, is_capturing=False, is_commanding=True): "READ-ONLY",
-    _Facts(is_writer=False, is_capturing=True, is_commanding=True): "READ-ONLY",
-}
+def _mode(facts: _Facts) -> Mode:
+    match facts:
+        case _Facts(is_writer=False):
+            return "READ-ONLY"
+        case _Facts(is_commanding=True):
+            return "HOST"
+        case _Facts(is_capturing=True):
+            return "CAPTURE"
+        case _Facts(has_port=False):
+            return "NO-PORT"
+        case _:
+            return "DEVICE"
+
+
 DESTINATIONS: Final[dict[Mode, Destination]] = {
     "DEVICE": "board",
     "HOST": "commands",
     "READ-ONLY": "commands",
     "CAPTURE": "nowhere",
+    "NO-PORT": "nowhere",
 }
 Stage = Literal["board", "once", "staying", "again"]
 
@@ -48,13 +54,14 @@ class Modes:
 
     is_writer: bool = False
     is_capturing: bool = False
+    has_port: bool = True
     stage: Stage = "board"
     is_muted: bool = False
 
     def mode(self, *, has_focus_elsewhere: bool = False) -> Mode:
         """The mode; ``has_focus_elsewhere`` where a dialog, the search bar or a list takes the keys."""
         is_commanding = has_focus_elsewhere or self.stage != "board"
-        return _MODES[_Facts(self.is_writer, self.is_capturing, is_commanding)]
+        return _mode(_Facts(self.is_writer, is_commanding, self.is_capturing, self.has_port))
 
     def with_prefix(self) -> "Modes":
         """After the prefix. Who moves about and presses it out of habit is not thrown back to the board."""
@@ -81,6 +88,10 @@ class Modes:
         """The lease was won or lost."""
         is_muted = not is_writer and (self.is_muted or (self.is_writer and self.stage == "board"))
         return replace(self, is_writer=is_writer, is_muted=is_muted)
+
+    def with_port(self, has_port: bool) -> "Modes":
+        """The daemon has the board's port open, or not."""
+        return replace(self, has_port=has_port)
 
     def with_capture(self, is_capturing: bool) -> "Modes":
         """A capture began or ended."""

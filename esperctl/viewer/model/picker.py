@@ -12,6 +12,7 @@ from esperctl.viewer.view import ListItem, PickerView, Severity
 
 # How often the states are asked for while the picker is open.
 REFRESH_S: Final = 2.0
+_MOST_EARLY_KEYS: Final = 32
 _ARROWS: Final = {"k": "up", "j": "down"}
 
 
@@ -30,13 +31,17 @@ class Picker:
         self._boards: tuple[tuple[DaemonRecord, BoardRecord], ...] = ()
         self._selected: tuple[str, str] | None = current
         self._note = "looking for boards…"
+        # What was pressed before the list came.
+        self._early: list[Key] | None = []
         self.refresh_at: float | None = None
 
-    def listed(self, boards: tuple[tuple[DaemonRecord, BoardRecord], ...], now: float) -> None:
-        """The boards as they are now; the selection stays on its board."""
+    def listed(self, boards: tuple[tuple[DaemonRecord, BoardRecord], ...], now: float) -> list[Effect]:
+        """The boards as they are now; the selection stays on its board. What was pressed before is done now."""
         self._boards = boards
         self.refresh_at = now + REFRESH_S
         self._note = "Enter follows the board" if boards else "no board: start one with `esperd PORT`"
+        early, self._early = self._early or [], None
+        return [effect for key in early for effect in self.press(key)]
 
     def failed(self, error: str, now: float) -> None:
         """They can't be listed, or the board can't be followed."""
@@ -62,6 +67,9 @@ class Picker:
         if key.name in ("escape", "q", "ctrl-c"):
             self.is_closed = True
             return self._given_up()
+        if self._early is not None:
+            self._early = [*self._early, key][:_MOST_EARLY_KEYS]
+            return []
         if (index := moved(selected, len(places), key)) is not None:
             self._selected = places[index]
         elif key.name == "enter" and selected is not None:
@@ -77,6 +85,8 @@ class Picker:
             self.is_closed = True
             return []
         self._note = f"going to {safe_text(place[1])}…"
+        # The board before is left by that, so to choose it is to go back to it.
+        self._current = None
         # It stays open until the board is there: if that fails, another one can be chosen.
         return [SwitchBoard(*place)]
 

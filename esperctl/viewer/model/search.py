@@ -4,12 +4,12 @@ Typing only styles what is visible. Enter starts a scan of everything before the
 it comes. Editing what was searched for ends it. The newest matches are listed, so many as there is room for.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from typing import Final, Literal
 
 from esperctl.safe_text import safe_text
-from esperctl.viewer.effects import Effect, StartScan, StopScan
+from esperctl.viewer.effects import Effect, ShownEvents, StartScan, StopScan
 from esperctl.viewer.keys import Key
 from esperctl.viewer.log.highlighting import SearchPattern
 from esperctl.viewer.messages import ScanProgressed
@@ -76,13 +76,14 @@ class Search:
         """What stands in the bar; None: nothing, or no regular expression."""
         return self._typed
 
-    def start(self, scan: int, before: int, position: int | None) -> list[Effect]:
+    def start(self, scan: int, before: int, position: int | None, shown: ShownEvents) -> list[Effect]:
         """Searches for what stands in the bar; nothing happens while that is no regular expression, or a slow one.
 
         Args:
             scan: A number that no scan had before.
             before: The position of the first event to come.
             position: Where to search from; None: the end.
+            shown: Which events are shown, and can be found.
         """
         pattern = self._typed
         if pattern is None or pattern.live.trouble is not None:
@@ -92,7 +93,7 @@ class Search:
         self.pattern, self._scan, self._is_reading = pattern, scan, True
         self._history.add(pattern.text)
         self._wish = ("older", position)
-        scanning = StartScan(scan, "search", before, pattern.text, pattern.is_regex, pattern.ignore_case)
+        scanning = StartScan(scan, "search", before, pattern.text, pattern.is_regex, pattern.ignore_case, shown)
         return [*effects, scanning]
 
     def stop(self) -> list[Effect]:
@@ -129,8 +130,12 @@ class Search:
         return self._grant()
 
     def came(self, matches: Sequence[int]) -> None:
-        """Live lines that match, ascending."""
-        self._matches += matches
+        """What matches live, ascending; a line that goes on is where it began, and may have matched before."""
+        if matches and self._matches and matches[0] <= self._matches[-1]:
+            for position in sorted({*matches}.difference(self._matches[bisect_left(self._matches, matches[0]) :])):
+                insort(self._matches, position)
+        else:
+            self._matches += matches
         if (surplus := len(self._matches) - MAX_MATCHES) > 0:
             del self._matches[: surplus + _ROOM]
             self._dropped += surplus + _ROOM

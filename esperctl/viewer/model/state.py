@@ -102,6 +102,11 @@ class State:
         self.modes = self.modes.with_keys_to_board()
         self.say("you type to the board now", "success", topic="writer")
 
+    def tell_forbidden(self) -> None:
+        """The daemon does not let this user type."""
+        text = "you may only read here: access.write in the configuration of esperd says who may type"
+        self.say(text, "warning", topic="writer")
+
     @property
     def overlay(self) -> Overlay | None:
         """The one that takes the keys."""
@@ -117,6 +122,11 @@ class State:
     def may_type(self) -> bool:
         """Whether this viewer holds the lease and a daemon is there to take the keys."""
         return self.lease.is_own and not self.read_only and self.is_attached
+
+    @property
+    def may_ask_for_lease(self) -> bool:
+        """Whether the lease may be given to this viewer, as far as is known."""
+        return not self.read_only and not self.lease.is_forbidden
 
     @property
     def is_attached(self) -> bool:
@@ -151,7 +161,8 @@ class State:
 
     def refresh_modes(self) -> None:
         """Makes the facts of the mode those of the parts."""
-        self.modes = self.modes.with_writer(self.may_type).with_capture(self.capture.id is not None)
+        modes = self.modes.with_writer(self.may_type).with_capture(self.capture.id is not None)
+        self.modes = modes.with_port(self.board is None or self.board.has_port)
 
     def lacks(self, action: Action) -> str | None:
         """What an action lacks to have an effect now, in a few words; None: nothing."""
@@ -159,8 +170,8 @@ class State:
         reasons = {
             Need.MAY_WRITE: "not with --read-only" if self.read_only else None,
             Need.CONNECTION: None if self.is_attached else "no connection",
-            Need.LEASE: None if self.may_type else "read-only",
-            Need.BOARD_PORT: None if board is not None and board.has_port else "the board is not connected",
+            Need.LEASE: None if self.may_type else "you may only read here" if self.lease.is_forbidden else "read-only",
+            Need.BOARD_PORT: "no board is followed" if board is None else board.port_lack,
             Need.CAPTURE: None if self.capture.id is not None else "no core dump is arriving",
             Need.SEARCH: None if self.search.pattern is not None else "nothing was searched for",
         }

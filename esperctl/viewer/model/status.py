@@ -14,6 +14,22 @@ from esperctl.viewer.view import Mode, Segment, Status
 _SHORTEST = 12
 
 _TAKE: Final = "take the write lease"
+_HOST: Final = (
+    ("reset", "reset"),
+    ("help", "help"),
+    ("palette", "all actions"),
+    ("search", "search"),
+    ("inspector", "what happened"),
+    ("follow", "follow"),
+)
+_WATCHING: Final = (("help", "help"), ("palette", "all actions"), ("search", "search"), ("inspector", "what happened"))
+_FOUND: Final = (
+    ("search", "edit the search"),
+    ("next_match", "next"),
+    ("previous_match", "previous"),
+    ("follow", "follow"),
+    ("help", "help"),
+)
 
 
 def status(state: State) -> Status:
@@ -59,6 +75,8 @@ def _writer(state: State) -> Iterator[Segment]:
     elif state.lease.holder is not None and not state.lease.is_own:
         holder = safe_text(state.lease.holder)
         yield Segment("Writer", f"{holder} types", _short(holder), 85)
+    elif state.lease.is_forbidden:
+        yield Segment("Writer", "not you: you may only read", "read-only", 85)
     else:
         yield Segment("Writer", "nobody types", "nobody", 85)
 
@@ -78,7 +96,7 @@ def _hint(state: State) -> str:
     if state.overlays:
         return "Esc closes"
     if state.search.is_typing:
-        return "Enter searches the whole journal  Ctrl-R regex or text  ↑ earlier searches  Esc ends the search"
+        return "Enter searches all lines and events  Ctrl-R regex or text  ↑ earlier searches  Esc ends the search"
     if state.inspector.has_focus:
         return "↑↓ choose  Enter everything about it  Tab to the log  Esc back"
     return _HINTS[state.mode](state)
@@ -92,8 +110,7 @@ def _device_hint(state: State) -> str:
 
 
 def _host_hint(state: State) -> str:
-    names = (("reset", "reset"), ("help", "help"), ("palette", "all actions"), ("search", "search"),
-             ("inspector", "what happened"), ("follow", "follow"))  # fmt: skip
+    names = _FOUND if state.search.is_open else _HOST
     end = key_text(next(iter(state.keymap.keys("back")), "escape"))
     return "  ".join([f"{end} back to the board", *_actions(state, names)])
 
@@ -103,14 +120,21 @@ def _capture_hint(state: State) -> str:
     return f"input is off while a core dump arrives  Ctrl-C aborts it  {prefix} commands  {_detach(state)} leaves"
 
 
+def _no_port_hint(state: State) -> str:
+    prefix = key_text(state.keymap.prefix)
+    lack = state.board.port_lack if state.board is not None else None
+    parts = ["keys are not sent", f"{prefix} commands", f"{_detach(state)} leaves"]
+    return "  ".join([*parts, safe_text(lack or "")])
+
+
 def _read_only_hint(state: State) -> str:
     if state.modes.is_muted:
         end = key_text(next(iter(state.keymap.keys("back")), "escape"))
         return "  ".join(
             [f"{end} makes keys commands", f"{_detach(state)} leaves", *_actions(state, [("writer", _TAKE)])]
         )
-    names = [("help", "help"), ("palette", "all actions"), ("search", "search"), ("inspector", "what happened")]
-    if not state.read_only:
+    names = list(_FOUND if state.search.is_open else _WATCHING)
+    if state.may_ask_for_lease:
         names.insert(0, ("writer", _TAKE))
     return "  ".join([f"{_detach(state)} leaves", *_actions(state, names)])
 
@@ -132,5 +156,6 @@ _HINTS: Final[dict[Mode, Callable[[State], str]]] = {
     "DEVICE": _device_hint,
     "HOST": _host_hint,
     "CAPTURE": _capture_hint,
+    "NO-PORT": _no_port_hint,
     "READ-ONLY": _read_only_hint,
 }

@@ -11,9 +11,13 @@ from esperctl.viewer.view import DetailView
 
 
 def draw_detail(region: Region, detail: DetailView) -> None:
-    """Draws the state at the top and the sections below it, scrolled."""
+    """Draws the state at the top, if there is one, and the sections below it, scrolled."""
     columns = detail_columns(region.columns)
     inside = draw_box(region, columns, region.rows - FRAME_ROWS, detail.title, detail.keys)
-    state = f"{region.glyphs.signs[detail.severity]} {detail.state}"
-    inside.put(0, 0, fit(state, inside.columns, region.glyphs.ellipsis), severity_style(detail.severity))
-    draw_scrolled(inside.part(0, 1, inside.columns, inside.rows - 1), detail_lines(detail, columns), detail.scroll)
+    above = 0
+    if detail.state:
+        state = f"{region.glyphs.signs[detail.severity]} {detail.state}"
+        inside.put(0, 0, fit(state, inside.columns, region.glyphs.ellipsis), severity_style(detail.severity))
+        above = 1
+    lines = inside.part(0, above, inside.columns, inside.rows - above)
+    draw_scrolled(lines, detail_lines(detail, columns), detail.scroll)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from esperctl.viewer.cells import fit, width_of
+from esperctl.viewer.cells import fit, width_of, wrap
 from esperctl.viewer.screen.canvas import Region, StyleChange
 from esperctl.viewer.screen.theme import BOLD, DIM, severity_style
 from esperctl.viewer.style import PLAIN
@@ -19,7 +19,7 @@ class ListLook:
 
     Attributes:
         has_focus: Whether the selected item is the one that keys are about.
-        rows_of_item: 1, or 2 with the detail below the title.
+        rows_of_item: 1, or 2 with the detail, or else the rest of the title, below the title.
         detail_right: The detail at the right edge, whole, instead of behind the title.
         with_signs: Whether each item's severity is shown.
     """
@@ -72,7 +72,13 @@ def _draw_item(region: Region, row: int, item: ListItem, times: int, look: ListL
     if look.detail_right and item.detail:
         end -= min(width_of(item.detail), max(end - column - 1, 0)) + 2
         region.put(row, max(end + 2, column), item.detail, DIM, end=region.columns - 2)
-    column = region.put(row, column, fit(item.title, end - column, ellipsis), style, end=end)
+    title, rest = item.title, ""
+    if look.rows_of_item > 1 and not item.detail:
+        title, *more = wrap(item.title, end - column)
+        rest = " ".join(more)
+    column = region.put(row, column, fit(title, end - column, ellipsis), style, end=end)
+    if rest:
+        region.put(row + 1, start, fit(rest, end - start, ellipsis), style, end=end)
     if look.detail_right or not item.detail:
         return
     if look.rows_of_item > 1:

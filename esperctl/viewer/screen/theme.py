@@ -93,7 +93,13 @@ _SEVERITY_STYLES: Final[Mapping[Severity, Style]] = {
     "warning": Style(foreground=YELLOW, bold=True),
     "error": Style(foreground=RED, bold=True),
 }
-_MODE_COLOURS: Final[Mapping[Mode, int]] = {"DEVICE": GREEN, "HOST": CYAN, "CAPTURE": MAGENTA, "READ-ONLY": YELLOW}
+_MODE_COLOURS: Final[Mapping[Mode, int]] = {
+    "DEVICE": GREEN,
+    "HOST": CYAN,
+    "CAPTURE": MAGENTA,
+    "NO-PORT": RED,
+    "READ-ONLY": YELLOW,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,15 @@ _BAR_BOLD = replace(REVERSE, bold=True)
 
 
 def draw_title(region: Region, title: Title | None) -> None:
-    """Draws the bar; what does not fit is left out from the right end, the state never."""
+    """Draws the bar; what does not fit is left out from the right end, of the state at most its end."""
     region.fill(REVERSE)
     if title is None:
         region.put(0, 1, "esperctl", _BAR_BOLD)
         return
     state = f" {region.glyphs.signs['success' if title.is_well else 'error']} {title.state} "
+    # To whom a port is lent, and what for, may be long.
+    room = max(region.columns - width_of(title.board) - 2, region.columns * 2 // 3)
+    state = fit(state, room, f"{region.glyphs.ellipsis} ")
     board = fit(title.board, max(region.columns - width_of(state) - 2, 1), region.glyphs.ellipsis)
     state_style = replace(_BAR_BOLD, foreground=GREEN if title.is_well else RED)
     column = region.put_spans(0, 1, [Span(board, _BAR_BOLD), Span(" ", REVERSE), Span(state, state_style)])

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import pytest
 import trio
 
-from esper_protocol.events import Line, Note, seq_count, split_lines
+from esper_protocol.events import DaemonStarted, Line, Note, seq_count, split_lines
 from esper_protocol.messages import Subscribe
 from esperctl.subscription import AnyEvent
 from esperctl.viewer import effects
@@ -279,6 +279,20 @@ async def test_a_scan_finds_every_line_and_what_is_not_a_line(daemon: Daemon, te
             assert sorted(seq for message in progress for seq in message.matches) == expected
             kinds = {type(event.body).__name__ for message in progress for event in message.events}
             assert {"DaemonStarted", "SessionOpened"} <= kinds
+
+    await with_session(daemon, use)
+
+
+async def test_a_scan_finds_what_is_shown_and_is_no_line(daemon: Daemon, terminal: BoardTerminal) -> None:
+    history = await said(daemon, terminal, b"one\r\n")
+    started = next(event.seq for event in history if isinstance(event.body, DaemonStarted))
+    line = next(event.seq for event in history if isinstance(event.body, Line))
+
+    async def use(session: Session) -> None:
+        start = effects.StartScan(7, "search", history[-1].seq + 1, "esperd .* started|^one$", is_regex=True)
+        done = await session.do(start, ScanProgressed, lambda progress: progress.is_finished)
+        assert done.matches == (started, line)
+        assert done.events == ()
 
     await with_session(daemon, use)
 

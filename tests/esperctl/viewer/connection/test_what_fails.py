@@ -165,7 +165,15 @@ async def _until_watching(pid: int) -> None:
 
 def _request(daemon: Daemon) -> bytes:
     request = ScanRequest(
-        str(daemon.socket), "b", 10**6, "x", is_regex=False, ignore_case=False, wants_events=False, limit_bytes=None
+        str(daemon.socket),
+        "b",
+        10**6,
+        "x",
+        is_regex=False,
+        ignore_case=False,
+        shown=effects.ShownEvents(),
+        wants_events=False,
+        limit_bytes=None,
     )
     return msgspec.json.encode(request) + b"\n"
 

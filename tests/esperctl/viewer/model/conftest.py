@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
 import pytest
 
-from esper_protocol.events import Body, Event, Line, seq_count
+from esper_protocol.events import Body, Boot, CoredumpStarted, Event, Line, seq_count
 from esper_protocol.messages import Subscribed
-from esper_protocol.records import BoardRecord, CoredumpRecord, DaemonRecord
 from esperctl.viewer.effects import Effect, SendToBoard
 from esperctl.viewer.keys import Key
 from esperctl.viewer.messages import Attached, EventsArrived, KeysPressed, Message, Resized, Ticked
 from esperctl.viewer.model.model import Model
-from esperctl.viewer.settings import Settings, parse_settings
+from esperctl.viewer.settings import read_table
+from esperctl.viewer.view import DetailView
+from esperd.testing.crash_events import ended, panic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from esper_protocol.records import BoardRecord
     from esperctl.viewer.view import View
+    from tests.esperctl.conftest import MakeBoard, MakeDaemon
 
 # 2026-01-31 08:30:00 UTC
 START_NS = 1_769_848_200 * 1_000_000_000
@@ -50,69 +50,13 @@ def key(name: str) -> Key:
     return Key(name, name.encode())
 
 
-def board_record(name: str = "bench1", **changes: object) -> BoardRecord:
-    fields: dict[str, object] = {
-        "board": name,
-        "port": "/dev/ttyUSB0",
-        "state": "connected",
-        "state_detail": None,
-        "generation": 3,
-        "boot": 12,
-        "baud": 115200,
-        "chip": "esp32",
-        "project": "blink",
-        "app_version": "1.0",
-        "app_sha256": "0123456789abcdef",
-        "viewers": 0,
-        "writer": None,
-        "capture": None,
-        "last_crash": None,
-        "coredumps": 0,
-        "first_seq": 1,
-        "next_seq": 1,
-        "journal_bytes": 2048,
-        "journal_path": "/var/lib/esperd/bench1/journal",
-        "telemetry": None,
-    }
-    return msgspec.convert({**fields, **changes}, BoardRecord)
-
-
-def coredump_record(name: str = "bench1-17", **changes: object) -> CoredumpRecord:
-    fields: dict[str, object] = {
-        "id": name,
-        "board": "bench1",
-        "generation": 3,
-        "boot": 12,
-        "started_at": "2026-01-31T08:30:00Z",
-        "capture": "captured",
-        "end_reason": "end_marker",
-        "checksum": "ok",
-        "decoded_bytes": 8192,
-        "raw_path": f"/var/lib/esperd/bench1/coredumps/{name}/core.b64",
-        "core_path": f"/var/lib/esperd/bench1/coredumps/{name}/core.bin",
-        "first_seq": 100,
-        "last_seq": 200,
-    }
-    return msgspec.convert({**fields, **changes}, CoredumpRecord)
-
-
-def daemon_record(socket: str = "/run/esperd/a.sock") -> DaemonRecord:
-    return DaemonRecord(
-        version="0.0.0",
-        pid=4242,
-        started_at="2026-01-31T08:00:00Z",
-        socket=socket,
-        state_dir="/var/lib/esperd",
-        log_path="/var/lib/esperd/esperd.log",
-        fault_log_path="/var/lib/esperd/fault.log",
-    )
-
-
 @dataclass
 class Viewer:
     """A model and what happened to it; ``effects`` are all that it asked for."""
 
     model: Model
+    make_board: MakeBoard
+    make_daemon: MakeDaemon
     now: float = 1000.0
     next_seq: int = 1
     board: str = "bench1"
@@ -138,12 +82,12 @@ class Viewer:
         next_seq: int | None = None,
     ) -> list[Effect]:
         """Follows a board, by default as the one who types."""
-        record = board or board_record(next_seq=self.next_seq)
+        record = board or self.make_board(next_seq=self.next_seq, app_sha256="0123456789abcdef")
         self.board = record.board
         self.next_seq = record.next_seq if next_seq is None else next_seq
         holder = OWN_NAME if is_writer else writer
         subscribed = Subscribed(self.next_seq, 7, holder, is_writer)
-        return self.tell(Attached(daemon_record(socket), record, subscribed, again))
+        return self.tell(Attached(self.make_daemon(socket), record, subscribed, again))
 
     def press(self, *names: str) -> list[Effect]:
         """Presses keys, each in a message of its own."""
@@ -171,6 +115,17 @@ class Viewer:
     def say(self, *lines: str) -> list[Effect]:
         """Live lines of the board."""
         return self.happen(*(Line(f"{line}\n".encode(), 1) for line in lines))
+
+    def crash(self) -> int:
+        """A boot, a panic and its dump; the panic's position."""
+        self.happen(Boot(12, "SW_CPU_RESET", None, self.next_seq))
+        self.say("Guru Meditation Error")
+        seq = self.next_seq
+        self.happen(panic(seq - 1))
+        start = self.next_seq
+        self.happen(CoredumpStarted("bench1-17", start))
+        self.happen(ended("bench1-17", start))
+        return seq
 
     def wait(self, seconds: float) -> list[Effect]:
         """Lets time pass, with the ticks that the model asks for."""
@@ -203,6 +158,18 @@ class Viewer:
         assert log is not None
         return "\n".join("".join(span.text for span in row.spans) for row in log.rows)
 
+    @property
+    def detail(self) -> DetailView:
+        """The detail that is open."""
+        detail = self.view.overlay
+        assert isinstance(detail, DetailView)
+        return detail
+
+    @property
+    def detail_text(self) -> str:
+        lines = (line for section in self.detail.sections for line in section.lines)
+        return "\n".join("".join(span.text for span in line) for line in lines)
+
     def segment(self, name: str) -> str | None:
         status = self.view.status
         assert status is not None
@@ -223,12 +190,14 @@ class MakeViewer(Protocol):
 
 
 @pytest.fixture
-def make_viewer() -> MakeViewer:
+def make_viewer(make_board: MakeBoard, make_daemon: MakeDaemon) -> MakeViewer:
     def make(
         columns: int = 80, rows: int = 24, *, settings: dict[str, object] | None = None, **options: object
     ) -> Viewer:
-        chosen = Settings() if settings is None else parse_settings(settings)
-        viewer = Viewer(Model(chosen, **options))  # type: ignore[arg-type]  # options are the model's own, by name
+        chosen, problems = read_table(settings or {})
+        assert problems == []
+        model = Model(chosen, **options)  # type: ignore[arg-type]  # options are the model's own, by name
+        viewer = Viewer(model, make_board, make_daemon)
         viewer.size(columns, rows)
         return viewer
 
@@ -249,18 +218,3 @@ def reader(make_viewer: MakeViewer) -> Viewer:
     made = make_viewer()
     made.attach(is_writer=False, writer="bob (pid 2)")
     return made
-
-
-@pytest.fixture
-def make_board() -> Callable[..., BoardRecord]:
-    return board_record
-
-
-@pytest.fixture
-def make_coredump() -> Callable[..., CoredumpRecord]:
-    return coredump_record
-
-
-@pytest.fixture
-def make_daemon() -> Callable[..., DaemonRecord]:
-    return daemon_record

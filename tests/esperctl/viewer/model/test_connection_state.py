@@ -25,9 +25,7 @@ from esperctl.viewer.messages import BoardsListed, Detached, EffectDone, EffectF
 from esperctl.viewer.view import PickerView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from esper_protocol.records import BoardRecord, DaemonRecord
+    from tests.esperctl.conftest import MakeBoard, MakeDaemon
     from tests.esperctl.viewer.model.conftest import MakeViewer, Viewer
 
 
@@ -53,6 +51,17 @@ def test_a_lost_connection_and_its_return_are_each_said_once(viewer: Viewer) -> 
     assert viewer.mode == "DEVICE"
 
 
+def test_a_board_that_is_served_no_longer_is_said_to_be_so(viewer: Viewer) -> None:
+    for reason in (
+        "board bench1 is no longer served by esperd: it is gone",
+        "board bench1 is no longer served by esperd",
+    ):
+        viewer.tell(Detached(reason, "bench1", is_served=False))
+    assert viewer.toasts == ["board bench1 is no longer served by esperd: it is gone; it is waited for"]
+    assert state(viewer) == "no longer served by esperd"
+    assert viewer.mode == "READ-ONLY"
+
+
 def test_the_log_goes_on_after_an_absence_and_what_happened_meanwhile_is_said(viewer: Viewer) -> None:
     viewer.say("before")
     viewer.tell(Detached("gone"))
@@ -66,7 +75,7 @@ def test_the_log_goes_on_after_an_absence_and_what_happened_meanwhile_is_said(vi
 
 
 def test_history_changes_neither_lease_nor_capture_and_is_not_told(
-    make_viewer: MakeViewer, make_board: Callable[..., BoardRecord]
+    make_viewer: MakeViewer, make_board: MakeBoard
 ) -> None:
     viewer = make_viewer()
     viewer.attach(board=make_board(next_seq=10), next_seq=5)
@@ -80,9 +89,7 @@ def test_history_changes_neither_lease_nor_capture_and_is_not_told(
     assert viewer.sent == b""
 
 
-def test_a_dump_that_arrives_already_is_shown_at_once(
-    make_viewer: MakeViewer, make_board: Callable[..., BoardRecord]
-) -> None:
+def test_a_dump_that_arrives_already_is_shown_at_once(make_viewer: MakeViewer, make_board: MakeBoard) -> None:
     viewer = make_viewer()
     viewer.attach(board=make_board(capture="bench1-3", next_seq=10))
 
@@ -183,9 +190,7 @@ def test_the_status_query_is_answered_only_by_a_writer_in_raw_device_mode(
     assert liner.happen(query) == []
 
 
-def test_switching_boards_forgets_the_log_and_keeps_the_looks(
-    viewer: Viewer, make_board: Callable[..., BoardRecord]
-) -> None:
+def test_switching_boards_forgets_the_log_and_keeps_the_looks(viewer: Viewer, make_board: MakeBoard) -> None:
     viewer.say("of the first board")
     viewer.happen(Boot(1, "POWERON", None, 1))
     viewer.press("ctrl-t", "z", "ctrl-t", "f")
@@ -210,7 +215,7 @@ def test_switching_boards_forgets_the_log_and_keeps_the_looks(
     assert viewer.view.inspector.items == ()
 
 
-def test_what_comes_late_from_another_board_is_ignored(viewer: Viewer, make_board: Callable[..., BoardRecord]) -> None:
+def test_what_comes_late_from_another_board_is_ignored(viewer: Viewer, make_board: MakeBoard) -> None:
     viewer.attach(board=make_board("bench1", next_seq=500), socket="/run/esperd/a.sock")
     stale = [effect for effect in viewer.effects if isinstance(effect, FetchPage)]
     viewer.attach(board=make_board("bench2", next_seq=900), socket="/run/esperd/b.sock")
@@ -223,7 +228,7 @@ def test_what_comes_late_from_another_board_is_ignored(viewer: Viewer, make_boar
     assert "stale" not in viewer.log_text
 
 
-def test_older_lines_are_fetched_and_shown(viewer: Viewer, make_board: Callable[..., BoardRecord]) -> None:
+def test_older_lines_are_fetched_and_shown(viewer: Viewer, make_board: MakeBoard) -> None:
     effects = viewer.attach(board=make_board("bench2", next_seq=500))
     effects += viewer.press("ctrl-t", "pageup")
     request = next(effect for effect in effects if isinstance(effect, FetchPage))
@@ -235,7 +240,7 @@ def test_older_lines_are_fetched_and_shown(viewer: Viewer, make_board: Callable[
 
 
 def test_the_picker_comes_first_when_it_is_wanted_and_its_states_are_live(
-    make_viewer: MakeViewer, make_board: Callable[..., BoardRecord], make_daemon: Callable[..., DaemonRecord]
+    make_viewer: MakeViewer, make_board: MakeBoard, make_daemon: MakeDaemon
 ) -> None:
     viewer = make_viewer(wants_picker=True)
     assert viewer.effects == [ListBoards()]
@@ -282,7 +287,7 @@ def choose_second(viewer: Viewer, boards: BoardsListed) -> None:
 
 
 def test_a_chosen_board_that_is_not_there_is_told_as_that_board(
-    viewer: Viewer, make_board: Callable[..., BoardRecord], make_daemon: Callable[..., DaemonRecord]
+    viewer: Viewer, make_board: MakeBoard, make_daemon: MakeDaemon
 ) -> None:
     boards = BoardsListed(((make_daemon(), make_board()), (make_daemon(), make_board("b"))))
     choose_second(viewer, boards)
@@ -315,7 +320,7 @@ def test_what_a_board_that_was_left_says_at_last_is_ignored(viewer: Viewer) -> N
 
 
 def test_the_picker_over_a_board_leads_back_to_it(
-    viewer: Viewer, make_board: Callable[..., BoardRecord], make_daemon: Callable[..., DaemonRecord]
+    viewer: Viewer, make_board: MakeBoard, make_daemon: MakeDaemon
 ) -> None:
     assert viewer.press("ctrl-t", "g") == [ListBoards()]
     viewer.tell(BoardsListed(((make_daemon(), make_board()),)))
@@ -364,3 +369,25 @@ def test_a_first_connection_that_fails_is_said(make_viewer: MakeViewer) -> None:
     viewer.tell(Detached("nothing listens"))
 
     assert viewer.toasts == ["not attached yet: nothing listens; it is tried again"]
+
+
+def test_what_is_pressed_before_the_boards_are_known_is_done_when_they_are(
+    viewer: Viewer, make_board: MakeBoard, make_daemon: MakeDaemon
+) -> None:
+    boards = BoardsListed(((make_daemon(), make_board()), (make_daemon(), make_board("b"))))
+    viewer.press("ctrl-t", "g", "down", "enter")
+
+    assert viewer.tell(boards) == [SwitchBoard("/run/esperd/a.sock", "b")]
+    assert picker_of(viewer).note == "going to b…"
+
+
+def test_the_board_before_can_be_gone_back_to_while_another_one_is_waited_for(
+    viewer: Viewer, make_board: MakeBoard, make_daemon: MakeDaemon
+) -> None:
+    boards = BoardsListed(((make_daemon(), make_board()), (make_daemon(), make_board("b"))))
+    choose_second(viewer, boards)
+
+    assert viewer.press("up", "enter") == [SwitchBoard("/run/esperd/a.sock", "bench1")]
+    viewer.press("escape", "ctrl-t", "g")
+    viewer.tell(boards)
+    assert viewer.press("home", "enter") == [SwitchBoard("/run/esperd/a.sock", "bench1")]

@@ -48,7 +48,7 @@ def test_an_action_says_what_it_lacks(viewer: Viewer) -> None:
     viewer.press("ctrl-t", "b")
 
     assert viewer.view.overlay is None
-    assert any("the board is not connected" in toast for toast in viewer.toasts)
+    assert any("bench1 is not connected" in toast for toast in viewer.toasts)
     assert SendBreak() not in viewer.effects
 
 

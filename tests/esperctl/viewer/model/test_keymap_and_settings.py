@@ -8,7 +8,7 @@ from esperctl.errors import UsageError
 from esperctl.viewer.effects import Leave, ResetBoard, SendToBoard
 from esperctl.viewer.model.actions import ACTIONS, GROUPS
 from esperctl.viewer.model.keymap import KeyMap, is_key
-from esperctl.viewer.settings import Settings, parse_settings
+from esperctl.viewer.settings import Settings, read_table
 from esperctl.viewer.settings_file import read_settings, settings_path
 from esperctl.viewer.view import HelpView, PaletteView
 
@@ -60,7 +60,8 @@ def test_what_the_user_binds_goes_before_a_default() -> None:
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ({"keys": {"rset": "r"}}, "keys.rset is not an action; actions are reset"),
+        ({"keys": {"rset": "r"}}, "keys.rset is not an action; did you mean reset?"),
+        ({"keys": {"blink": "r"}}, "keys.blink is not an action; actions are reset, bootloader"),
         ({"keys": {"reset": "ctrl-i"}}, "keys.reset: 'ctrl-i' is not a key; allowed is"),
         ({"keys": {"reset": 7}}, "keys.reset is 7; it must be a key"),
         ({"keys": {"reset": "R", "note": "R"}}, "keys.note: 'R' is reset already"),
@@ -80,10 +81,10 @@ def test_what_the_user_binds_goes_before_a_default() -> None:
     ],
 )
 def test_an_error_names_the_key_and_what_is_allowed(table: dict[str, object], expected: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_settings(table)
+    _, problems = read_table(table)
 
-    assert expected in caught.value.message
+    assert len(problems) == 1
+    assert expected in problems[0].text
 
 
 def test_the_file_is_read_with_all_its_keys(tmp_path: Path) -> None:
@@ -94,8 +95,9 @@ def test_the_file_is_read_with_all_its_keys(tmp_path: Path) -> None:
         '[keys]\nreset = "R"\n[[highlight]]\npattern = "heap"\nstyle = "bold red"\n'
     )
 
-    settings = read_settings(file)
+    settings, problems = read_settings(file)
 
+    assert problems == []
     assert settings.keymap.prefix == "ctrl-a"
     assert settings.keymap.keys("reset") == ("R",)
     assert (settings.input, settings.line_end, settings.timestamps, settings.wrap) == ("line", "crlf", "wall", False)
@@ -105,15 +107,32 @@ def test_the_file_is_read_with_all_its_keys(tmp_path: Path) -> None:
 
 
 def test_no_file_means_the_defaults(tmp_path: Path) -> None:
-    assert read_settings(tmp_path / "viewer.toml").keymap.prefix == Settings().keymap.prefix
+    settings, problems = read_settings(tmp_path / "viewer.toml")
+
+    assert (settings.keymap.prefix, problems) == (Settings().keymap.prefix, [])
 
 
-def test_what_is_wrong_in_a_file_is_said_with_its_name(tmp_path: Path) -> None:
+def test_all_that_is_wrong_in_a_file_is_said_at_once_each_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "viewer.toml"
-    file.write_text("wrap = 3\n")
-    with pytest.raises(UsageError, match=r"viewer\.toml: wrap is 3"):
-        read_settings(file)
+    file.write_text(
+        'wrap = 3\nwrapp = true\n[keys]\nrset = "R"\nnote = ["nokey", "r", "r"]\n'
+        '[[highlight]]\npattern = "a"\nstyle = "red"\n[[highlight]]\npattern = "("\nstyle = "red"\n'
+    )
 
+    _, problems = read_settings(file)
+
+    assert [problem.message.removeprefix(f"{file}:")[:25] for problem in problems] == [
+        "1: wrap is 3; it must be ",
+        "2: wrapp is not a setting",
+        "4: keys.rset is not an ac",
+        "5: keys.note: 'nokey' is ",
+        "5: keys.note: 'r' is note",
+        "9: highlight 2: '(' is no",
+    ]
+
+
+def test_a_file_that_can_not_be_read_is_said_with_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "viewer.toml"
     file.write_text("wrap = \n")
     with pytest.raises(UsageError, match=r"viewer\.toml is not valid TOML"):
         read_settings(file)

@@ -35,9 +35,9 @@ from esperctl.viewer.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from esper_protocol.records import BoardRecord, CoredumpRecord, DaemonRecord
+    from tests.esperctl.conftest import MakeBoard, MakeCoredump, MakeDaemon
     from tests.esperctl.viewer.model.conftest import MakeViewer, Viewer
 
 EVIL = "\x1b[2J\x1b]52;c;eA==\x07\r\n\u202e\x9b5n"
@@ -62,9 +62,9 @@ def check(viewer: Viewer) -> None:
 
 def test_every_text_of_every_view_is_printable(
     make_viewer: MakeViewer,
-    make_board: Callable[..., BoardRecord],
-    make_coredump: Callable[..., CoredumpRecord],
-    make_daemon: Callable[..., DaemonRecord],
+    make_board: MakeBoard,
+    make_coredump: MakeCoredump,
+    make_daemon: MakeDaemon,
 ) -> None:
     viewer = make_viewer(160, 50)
     viewer.attach(

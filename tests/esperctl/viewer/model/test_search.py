@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from esperctl.viewer.effects import StartScan, StopScan
+from esper_protocol.events import Note
+from esperctl.viewer.effects import SendToBoard, ShownEvents, StartScan, StopScan
 from esperctl.viewer.keys import Key
 from esperctl.viewer.messages import EffectFailed, ScanProgressed
 from esperctl.viewer.model.search import MAX_MATCHES, Search
@@ -201,7 +202,7 @@ def started() -> Search:
     search = Search()
     search.open()
     search.edit(Key("a", b"a"))
-    search.start(1, 10**8, None)
+    search.start(1, 10**8, None, ShownEvents())
     return search
 
 
@@ -294,3 +295,49 @@ def test_a_search_that_a_live_line_makes_slow_is_said_once(viewer: Viewer) -> No
     viewer.wait(20)
     viewer.say(*[SLOW_LINE] * 100)
     assert viewer.toasts == []
+
+
+def test_after_no_match_the_text_can_be_edited_again(viewer: Viewer) -> None:
+    viewer.press("ctrl-t")
+    scan = search(viewer, "wdt")
+    viewer.tell(ScanProgressed(scan.scan, share=1.0, is_finished=True))
+    status = viewer.view.status
+    assert status is not None
+    assert "/ edit the search" in status.hint
+
+    viewer.press("backspace")
+    viewer.type("h?n")
+    bar = viewer.view.search
+    assert bar is not None
+    assert bar.input.text == "wdh?n"
+    assert bar.count == ""
+    viewer.press("ctrl-u")
+    viewer.type("x")
+
+    assert scan_of(viewer.press("enter")).pattern == "x"
+    viewer.press("escape")
+    assert viewer.mode == "DEVICE"
+    assert viewer.press("ctrl-u") == [SendToBoard(b"\x15")]
+
+
+def test_events_are_found_live_and_gone_to(viewer: Viewer) -> None:
+    viewer.press("ctrl-t")
+    scan = search(viewer, "store")
+    assert scan.shown == ShownEvents("me (pid 1)")
+    viewer.tell(ScanProgressed(scan.scan, share=1.0, is_finished=True))
+
+    viewer.happen(Note("in the store", "bob"))
+    viewer.say("other", "the store is open")
+    viewer.press("N", "N")
+
+    assert count(viewer) == "match 1/2"
+    assert marked(viewer) == ["--- note by bob: in the store ---"]
+
+
+def test_a_line_that_matches_again_as_it_goes_on_is_one_match(started: Search) -> None:
+    started.came([3, 9])
+    started.came([9])
+    started.came([5, 9, 12])
+
+    assert [started.go("newer", position) for position in (3, 5, 9)] == [5, 9, 12]
+    assert started.count_text == "4 so far, 0 % read"

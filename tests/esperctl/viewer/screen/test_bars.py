@@ -7,7 +7,7 @@ from esperctl.viewer.screen import Theme, draw
 from esperctl.viewer.view import CaptureProgress, Mode, SearchView, Status, TextInput, Title, View
 
 MakeView = Callable[..., View]
-MODES: tuple[Mode, ...] = ("DEVICE", "HOST", "CAPTURE", "READ-ONLY")
+MODES: tuple[Mode, ...] = ("DEVICE", "HOST", "CAPTURE", "NO-PORT", "READ-ONLY")
 
 
 def _lines(view: View, theme: Theme | None = None) -> list[str]:

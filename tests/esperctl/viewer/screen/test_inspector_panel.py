@@ -5,7 +5,7 @@ import pytest
 
 from esperctl.viewer.layout import lay_out
 from esperctl.viewer.screen import Theme, draw
-from esperctl.viewer.view import InspectorView, View
+from esperctl.viewer.view import InspectorView, ListItem, View
 
 MakeView = Callable[..., View]
 
@@ -60,3 +60,17 @@ def test_the_log_shows_no_cursor_while_the_inspector_has_the_focus(
 ) -> None:
     assert draw(make_view(120, 30, inspector=inspector), Theme()).cursor is None
     assert draw(make_view(120, 30, inspector=replace(inspector, has_focus=False)), Theme()).cursor == (3, 14)
+
+
+def test_a_title_that_is_too_long_goes_on_in_its_second_row_where_there_is_no_detail(
+    make_view: MakeView, inspector: InspectorView
+) -> None:
+    items = (ListItem("/dev/serial/by-id/one opened at 115200 baud", time="08:00:00"),)
+    view = make_view(100, 30, inspector=replace(inspector, items=items, selected=0))
+    panel = lay_out(100, 30, with_panel=True, bars=0).panel
+    assert panel is not None
+    rows = [line[panel.left + 1 :].strip() for line in draw(view, Theme()).lines()[2:5]]
+
+    assert rows[0].startswith("▸ 08:00:00 •")
+    assert "opened at" in " ".join(rows)
+    assert not any("…" in row for row in rows[:1])
