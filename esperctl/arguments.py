@@ -8,7 +8,7 @@ from esperctl.errors import UsageError
 from esperctl.output import ColourChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import override
 else:
@@ -102,6 +102,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises UsageError instead of printing the whole usage."""
         command = self.prog.removeprefix("esperctl").lstrip()
+        message = message.removeprefix("argument ")
         raise UsageError(f"{command}: {message}" if command else message, f"see `{self.prog} --help`")
 
 
@@ -170,6 +171,11 @@ def add_board(parser: Parser) -> None:
     parser.add_argument("board_word", metavar="BOARD", nargs="?", help="default: --board, or the only board")
 
 
+def add_steal(parser: Parser) -> None:
+    """Adds ``--steal``, of a command that writes to a board."""
+    parser.add_argument("--steal", action="store_true", help="also while another user types, who is told by the log")
+
+
 def chosen_board(arguments: Arguments) -> str | None:
     """The board that was named in any of the ways; a name beside the command wins over the environment."""
     word: str | None = arguments.board_word
@@ -190,13 +196,13 @@ def board_and_text(arguments: Arguments, command: str) -> tuple[str | None, str]
     return (words[0] if len(words) == 2 else arguments.board), words[-1]
 
 
-def whole_number(text: str) -> int:
-    """A number of things, for argparse.
+def whole_number(of: str = "") -> "Callable[[str], int]":
+    """A type for argparse: a number from 0 on, such as ``of`` lines."""
 
-    Raises:
-        argparse.ArgumentTypeError: it is none, or negative.
-    """
-    # What the protocol can carry; int() alone also takes `1_000` and other scripts' digits.
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of things: 0 or more, in digits")
-    return int(text)
+    def convert(text: str) -> int:
+        # What the protocol can carry; int() alone also takes `1_000` and other scripts' digits.
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number{f' of {of}' if of else ''}")
+        return int(text)
+
+    return convert

@@ -84,6 +84,7 @@ class Attachment:
                 self._output.write(log.render(event))
             self._cursor = subscription.cursor
             self._output.flush()
+            subscription.check_served()
 
     def _subscribe(self, board: str) -> Subscribe:
         if self._cursor is not None:

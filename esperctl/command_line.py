@@ -98,7 +98,8 @@ COREDUMP_COMMANDS: Final = {
         "coredumps_decode",
         "decode one again, or a file",
         "esperctl coredumps decode bench1-17 --elf build/app.elf\n"
-        "esperctl coredumps decode crash.log --elf build/app.elf",
+        "esperctl coredumps decode crash.log --elf build/app.elf\n"
+        "zcat crash.log.gz | esperctl coredumps decode - --number 2 --json",
     ),
     "debug": Command(
         "coredumps_debug",
@@ -200,8 +201,12 @@ def run_command_line(words: list[str]) -> int:
 def _find(commands: dict[str, Command], name: str, prefix: str) -> Command:
     if name in commands:
         return commands[name]
+    from difflib import get_close_matches  # noqa: PLC0415 - a command that exists need not wait for it
+
     known = [*commands, *GROUPS] if commands is COMMANDS else [*commands]
-    raise UsageError(f"{prefix}there is no command '{name}'", f"commands: {', '.join(known)}")
+    nearest = get_close_matches(name, known, 1)
+    guess = f"; did you mean {nearest[0]}?" if nearest else ""
+    raise UsageError(f"{prefix}there is no command '{name}'{guess}", f"commands: {', '.join(known)}")
 
 
 def _run_command(command: Command, title: str, words: list[str], arguments: Arguments) -> int:

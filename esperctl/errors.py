@@ -3,8 +3,10 @@
 * EsperctlError
     * UsageError (2): the command line is wrong
     * NoDaemonError (3): nothing listens, or the daemon went away
-    * UnknownNameError (4): no such board or core dump
+    * NotServedError (3): the board that was followed is served no longer
+    * UnknownNameError (4): no such board, core dump or ELF file
     * NotPermittedError (4): the socket or a file may not be used
+    * BusyError (75): somebody else has what is needed
     * TimedOutError (124): no answer within the deadline
     * FailedError (1): it ran, and the answer is no
     * HandOverError (125): the port could not be handed over to a command
@@ -64,6 +66,16 @@ class NoDaemonError(EsperctlError):
     exit_code = EXIT_ABSENT
 
 
+class NotServedError(EsperctlError):
+    """A board that was followed is not among those of its daemon any more."""
+
+    exit_code = EXIT_ABSENT
+
+    def __init__(self, board: str, reason: str | None = None) -> None:
+        why = f": {reason}" if reason else ""
+        super().__init__(f"board {board} is no longer served by esperd{why}", "see `esperctl boards`")
+
+
 class UnknownNameError(EsperctlError):
     """No daemon knows this board or core dump."""
 
@@ -74,6 +86,12 @@ class NotPermittedError(EsperctlError):
     """The user may not do this."""
 
     exit_code = EXIT_UNKNOWN
+
+
+class BusyError(EsperctlError):
+    """Somebody else has what is needed."""
+
+    exit_code = EXIT_BUSY
 
 
 class TimedOutError(EsperctlError):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -13,34 +14,66 @@ _MODULE: Final = "esperd.configuration.command"
 # It reads one file; a name service behind the users of [access] may be slow.
 _TIMEOUT_S: Final = 30.0
 
+Who = Literal["auto", "system", "user"]
+
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong; ``message`` names the file and the line, too."""
+    """What is wrong; ``message`` begins with ``place``, which is the file and the line (empty: it is in no file)."""
 
     message: str
+    place: str
     line: int | None = None
     hint: str | None = None
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """A key, its value, and where that comes from: ``default``, or a file and a line of it."""
+    """A key, its value, and where that comes from: ``default``, or a file and a line of it, and there maybe a flag."""
 
     key: str
     value: object
     source: str
     line: int | None = None
+    flag: str | None = None
+
+
+class SeenBy(msgspec.Struct, frozen=True):
+    """For whom the answer holds: the system's service, or a daemon that this user starts; ``unit`` of the service."""
+
+    who: Literal["system", "user"]
+    user: str
+    unit: str | None = None
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        if self.who == "user":
+            return f"as a daemon that you start (user {self.user}) would see it"
+        return f"as the system's service esperd@ (user {self.user}) {'sees' if self.unit else 'would see'} it"
 
 
 class Configuration(msgspec.Struct, frozen=True):
-    """A file (null: there is none), what is wrong with it, and the settings that hold with it."""
+    """A file (null: there is none), for whom it was read, what is wrong, and the settings that hold with it.
+
+    What is in ``warnings`` keeps no daemon from starting.
+    """
 
     file: str | None
+    seen_by: SeenBy
     problems: list[Problem]
+    warnings: list[Problem] = []
     settings: list[Setting] = []
 
 
-def ask_configuration(action: Literal["check", "show"], file: str | None) -> Configuration:
-    """Has esperd read *file*, or the one that it finds by itself.
+def ask_configuration(
+    action: Literal["check", "show"], file: str | None, seen_by: Who = "auto", root: Path = Path("/")
+) -> Configuration:
+    """Has esperd read a file.
+
+    Args:
+        action: Whether the settings are wanted, too.
+        file: None is the one that the daemon finds by itself.
+        seen_by: Which daemon; ``auto``: the service for the system's file, where it is installed or for root.
+        root: Where the system's tree begins, which is ``/`` but for tests.
 
     Raises:
         FailedError: it did not answer.
@@ -48,7 +81,8 @@ def ask_configuration(action: Literal["check", "show"], file: str | None) -> Con
     """
     # Not from the folder that the user is in: what lies there is no module of ours.
     environment = os.environ | {"PYTHONSAFEPATH": "1"}
-    command = [sys.executable, "-m", _MODULE, action, *([] if file is None else [file])]
+    command = [sys.executable, "-m", _MODULE, action, "--seen-by", seen_by, "--root", str(root)]
+    command += [] if file is None else [f"--file={file}"]
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=_TIMEOUT_S, env=environment

@@ -26,11 +26,14 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the decoder answers."""
+    """What the decoder answers; ``number`` of ``count`` is which dump of a file it is, ``line`` where that begins."""
 
     report: dict[str, object] | None = None
     text: str | None = None
     error: Problem | None = None
+    number: int = 1
+    count: int = 1
+    line: int | None = None
 
 
 def decode_file(request: dict[str, object], timeout_s: float) -> Answer:

@@ -19,6 +19,22 @@ _DIM: Final = "\x1b[2m"
 _CLEAR_LINE: Final = "\r\x1b[K"
 
 
+def event_texts(body: Body, *, show_decode: bool = True) -> list[str]:
+    """What a person is told of an event in safe lines: its sentence, and the lines of its report; none: nothing."""
+    sentence = marker(body)
+    if sentence is None or (not show_decode and isinstance(body, DECODE_BODIES)):
+        return []
+    report: list[str] = []
+    if isinstance(body, DecodeFinished) and body.report:
+        # What happened stands above a panic's already; here is where.
+        report = panic_lines(body.report) if _is_of_panic(body) else report_lines(body.report)
+    return [safe_text(sentence), *report]
+
+
+def _is_of_panic(body: DecodeFinished) -> bool:
+    return body.target.startswith(PANIC_TARGET)
+
+
 class LogFormat(Protocol):
     """Turns one stream of events into output."""
 
@@ -134,27 +150,18 @@ class ShortLog:
             self._folding.follow(body)
         if isinstance(body, CoredumpProgress):
             return self._show_progress(body)
-        if not self._show_decode and isinstance(body, DECODE_BODIES):
+        texts = event_texts(body, show_decode=self._show_decode)
+        if not texts:
             return ""
-        sentence = marker(body)
-        if sentence is None:
-            return ""
+        sentence, *report = texts
         if isinstance(body, CoredumpStarted) and self._folding is not None:
             sentence += "; its base64 is not shown (--dump show)"
-        text = self._marker_line(at_ns, sentence)
-        if isinstance(body, DecodeFinished) and body.report:
-            text += self._report(body.target, body.report)
-        return text
+        start = "--- " if isinstance(body, DecodeFinished) and _is_of_panic(body) else "    "
+        return self._marker_line(at_ns, sentence) + "".join(f"{start}{line}\n" for line in report)
 
     def _marker_line(self, at_ns: int, sentence: str) -> str:
         start = self._end_progress() + self._end_line() + self._new_date(at_ns)
-        return f"{start}{self._dim}--- {self._clock.time(at_ns)} {safe_text(sentence)} ---{self._reset}\n"
-
-    def _report(self, target: str, report: str) -> str:
-        if target.startswith(PANIC_TARGET):
-            # What happened stands above already; here is where.
-            return "".join(f"--- {line}\n" for line in panic_lines(report))
-        return "".join(f"    {line}\n" for line in report_lines(report))
+        return f"{start}{self._dim}--- {self._clock.time(at_ns)} {sentence} ---{self._reset}\n"
 
     def _new_date(self, at_ns: int) -> str:
         before, self._date = self._date, self._clock.date(at_ns)

@@ -25,6 +25,7 @@ from esper_protocol.events import (
     DecodeStarted,
     DecodeTimedOut,
     Failure,
+    FailureOver,
     Gap,
     GdbStub,
     Note,
@@ -67,7 +68,7 @@ def _session(body: Body) -> str | None:
         case SessionOpened():
             return f"{body.port} opened at {body.baud} baud"
         case SessionFailed():
-            return f"{body.port} can't be opened: {body.error}; next try in {body.retry_s:g} s"
+            return f"{body.port} can't be opened: {body.error}; it is tried again"
         case SessionLost():
             return f"{body.port} is gone: {body.error}"
         case SessionReleased():
@@ -169,8 +170,10 @@ def _daemon(body: Body) -> str | None:
         case Recovered():
             return f"esperd repaired its journal: {body.text}"
         case Failure():
-            again = f"; next try in {body.retry_s:g} s" if body.retry_s is not None else ""
+            again = "; it is tried again" if body.retry_s is not None else ""
             return f"esperd failed ({body.part}): {body.error}{again}"
+        case FailureOver():
+            return body.text
         case _:
             return None
 

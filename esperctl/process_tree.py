@@ -1,11 +1,17 @@
 """A process and all that descend from it, as ``/proc`` shows them; also those whose parents have ended meanwhile."""
 
+import contextlib
 import os
+import signal
+import time
 from typing import Final
 
 import msgspec
 
 _STAT_FIELDS: Final = 20
+# From the request to end to the end by force, and how often it is looked meanwhile.
+_GRACE_S: Final = 5.0
+_LOOK_S: Final = 0.05
 
 
 class _Process(msgspec.Struct, frozen=True):
@@ -38,6 +44,21 @@ class ProcessTree:
             self._known.update({process.pid: process.started for process in found})
             grown = bool(found)
         return list(self._known)
+
+    def send(self, number: int) -> None:
+        """Sends a signal to all of them."""
+        for pid in self.alive():
+            # Ended meanwhile, or another user's by now.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+
+    def end(self) -> None:
+        """Asks all of them to end, and after the grace makes those end that did not. Takes as long as that."""
+        self.send(signal.SIGTERM)
+        until = time.monotonic() + _GRACE_S
+        while self.alive() and time.monotonic() < until:
+            time.sleep(_LOOK_S)  # noqa: TID251 - no event loop here, and grandchildren tell nobody that they end
+        self.send(signal.SIGKILL)
 
 
 def _running() -> list[_Process]:

@@ -2,9 +2,10 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from esper_protocol.events import Event, Line
+from esper_protocol.events import Body, Event, Line
+from esperctl.dump_folding import DumpFolding
 from esperctl.errors import UsageError
 from esperctl.subscription import AnyEvent, lines_of, without_first_lines
 from esperctl.terminal_text import without_sequences
@@ -30,10 +31,23 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 
 class Matching:
-    """Passes only lines that a pattern is found in, each as an event of its own; without a pattern, everything."""
+    """Passes only what a pattern is found in, each line as an event of its own; without a pattern, everything.
 
-    def __init__(self, pattern: re.Pattern[str] | None) -> None:
+    Args:
+        pattern: What is looked for.
+        texts: What is printed of an event that is no line; None: nothing, so none of them passes.
+        folding: Hides the base64 of dumps; None: it is not hidden.
+    """
+
+    def __init__(
+        self,
+        pattern: re.Pattern[str] | None,
+        texts: Callable[[Body], Sequence[str]] | None = None,
+        folding: DumpFolding | None = None,
+    ) -> None:
         self._pattern = pattern
+        self._texts = texts
+        self._folding = folding
         self.matched = 0
 
     def select(self, event: AnyEvent) -> list[AnyEvent]:
@@ -41,22 +55,36 @@ class Matching:
         pattern = self._pattern
         if pattern is None:
             return [event]
-        if not isinstance(event, Event) or not isinstance(event.body, Line):
+        if not isinstance(event, Event):
             return []
-        found: list[AnyEvent] = [
-            line
-            for line in lines_of(event, event.body)
-            if isinstance(line.body, Line) and pattern.search(without_sequences(line_text(line.body.data)))
-        ]
+        found: list[AnyEvent] = []
+        if isinstance(event.body, Line):
+            found += [line for line in lines_of(event, event.body) if self._is_in_line(pattern, line.body)]
+        elif self._is_in_event(pattern, event.body):
+            found.append(event)
         self.matched += len(found)
         return found
 
+    def _is_in_line(self, pattern: re.Pattern[str], body: Body) -> bool:
+        if not isinstance(body, Line) or (self._folding is not None and self._folding.visible(body) is None):
+            return False
+        return pattern.search(without_sequences(line_text(body.data))) is not None
+
+    def _is_in_event(self, pattern: re.Pattern[str], body: Body) -> bool:
+        if self._folding is not None:
+            self._folding.follow(body)
+        return self._texts is not None and any(pattern.search(text) for text in self._texts(body))
+
 
 class LastLines:
-    """Keeps the events from the last *count* lines on, and forgets the others as they go by."""
+    """Keeps the events from the last *count* lines on, and forgets the others as they go by.
 
-    def __init__(self, count: int) -> None:
+    With *counts_events* any other event counts as a line.
+    """
+
+    def __init__(self, count: int, *, counts_events: bool = False) -> None:
         self._count = count
+        self._event_lines = int(counts_events)
         self._kept: deque[AnyEvent] = deque()
         self._lines = 0
 
@@ -65,10 +93,11 @@ class LastLines:
         if self._count == 0:
             return
         self._kept.append(event)
-        self._lines += event.body.count if isinstance(event.body, Line) else 0
+        self._lines += event.body.count if isinstance(event.body, Line) else self._event_lines
         while self._lines > self._count:
             first = self._kept.popleft()
             if not isinstance(first.body, Line):
+                self._lines -= self._event_lines
                 continue
             excess = min(self._lines - self._count, first.body.count)
             self._lines -= excess

@@ -7,7 +7,7 @@ from typing import Final
 
 from esper_protocol.messages import AddElf, AddElfPart, ElfStored, FileData, ReadCoredumpFile
 from esperctl.client import Client
-from esperctl.errors import FailedError
+from esperctl.errors import FailedError, NotPermittedError, UnknownNameError
 from esperctl.output import Output
 from esperctl.units import bytes_text
 
@@ -32,6 +32,8 @@ def send_elf(client: Client, path: Path, output: Output) -> tuple[ElfStored, boo
     """Puts an ELF file into a daemon's store; whether it was new.
 
     Raises:
+        UnknownNameError: there is no such file.
+        NotPermittedError: the user may not read it.
         FailedError: it can't be read, or changes meanwhile.
         RequestError: the daemon does not take it.
     """
@@ -47,6 +49,10 @@ def send_elf(client: Client, path: Path, output: Output) -> tuple[ElfStored, boo
                 stored = client.request(AddElfPart(offset, data), ElfStored, timeout_s=_UPLOAD_TIMEOUT_S)
                 offset += len(data)
                 output.progress(f"{path.name}: {bytes_text(offset)} of {bytes_text(size)}")
+    except FileNotFoundError as error:
+        raise UnknownNameError(f"there is no file {path}") from error
+    except PermissionError as error:
+        raise NotPermittedError(f"you may not read {path}") from error
     except OSError as error:
         raise FailedError(f"{path} can't be read: {error.strerror or error}") from error
     if stored.elf is None:

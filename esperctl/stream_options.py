@@ -16,7 +16,9 @@ def add_start(parser: Parser) -> None:
     """Adds ``--since`` and ``--after``."""
     start = parser.add_mutually_exclusive_group()
     start.add_argument("-S", "--since", metavar="T", help="from this time: 2026-01-31T08:30, 08:30, 10m, yesterday")
-    start.add_argument("--after", metavar="SEQ", type=whole_number, help="from after this position; 0: the oldest kept")
+    start.add_argument(
+        "--after", metavar="SEQ", type=whole_number(), help="from after this position; 0: the oldest kept"
+    )
 
 
 def add_view(parser: Parser) -> None:
@@ -25,6 +27,12 @@ def add_view(parser: Parser) -> None:
         "--dump", choices=("fold", "show", "hide"), help="base64 of core dumps; fold on a terminal, else show"
     )
     parser.add_argument("--no-decode", action="store_true", help="without the reports of decoded crashes")
+
+
+def dump_view(arguments: Arguments, output: Output) -> DumpView:
+    """How the base64 of dumps is shown, as the command line asks for it."""
+    dump: DumpView | None = arguments.dump
+    return dump or ("fold" if output.is_terminal else "show")
 
 
 def nanoseconds(text: str | None) -> int | None:
@@ -52,14 +60,13 @@ def short_log(
         output: Where it goes.
         record: The board.
         from_the_end: Whether the stream begins at the present, where a dump may be arriving.
-        whole_lines: See ShortLog.
+        whole_lines: See ShortLog; what of dumps is not to be shown was left out before.
     """
-    dump: DumpView | None = arguments.dump
     no_decode: bool = arguments.no_decode
     return ShortLog(
         colour=output.colour,
         terminal=output.is_terminal,
-        dump=dump or ("fold" if output.is_terminal else "show"),
+        dump="show" if whole_lines else dump_view(arguments, output),
         today=f"{datetime.now().astimezone():%Y-%m-%d}",
         show_decode=not no_decode,
         whole_lines=whole_lines,

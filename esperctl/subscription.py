@@ -5,6 +5,7 @@ from typing import TypeAlias
 from esper_protocol.codec import ReceivedByClient
 from esper_protocol.events import Event, Line, seq_count, split_lines
 from esper_protocol.messages import HistoryEnd, Subscribed, UnknownEvent
+from esperctl.errors import NotServedError
 
 AnyEvent: TypeAlias = Event | UnknownEvent
 
@@ -66,6 +67,7 @@ class Subscription:
         self._until = until
         self.cursor = subscribed.next_seq - 1
         self.ended = False
+        self._reason: str | None = None
 
     def absorb(self, messages: list[ReceivedByClient]) -> list[AnyEvent]:
         """The new events among *messages*; notes in ``ended`` when the history is over."""
@@ -76,9 +78,18 @@ class Subscription:
                     self.cursor = event.seq + seq_count(event.body) - 1
                     events.append(event)
             elif isinstance(message, HistoryEnd) and message.board == self._board:
-                self.ended = True
+                self.ended, self._reason = True, message.reason
                 self.cursor = max(self.cursor, message.next_seq - 1)
         return events
+
+    def check_served(self) -> None:
+        """Call it when the events were handled.
+
+        Raises:
+            NotServedError: the daemon ended the subscription, although there might have been more.
+        """
+        if self._reason is not None:
+            raise NotServedError(self._board, self._reason)
 
     def _wanted(self, event: AnyEvent) -> AnyEvent | None:
         new = cut(event, self.cursor)

@@ -36,13 +36,19 @@ def _row(record: BoardRecord) -> tuple[str, ...]:
     return (
         record.board,
         record.port,
-        "capturing" if record.capture else record.state,
+        _state_text(record),
         str(record.generation),
         str(record.boot),
         str(record.viewers),
         record.writer or "-",
         crash_text(record) or "-",
     )
+
+
+def _state_text(record: BoardRecord) -> str:
+    state = "capturing" if record.capture else record.state
+    trouble, _, _ = (record.disk or "").partition(":")
+    return f"{state}, disk {trouble}" if trouble else state
 
 
 def crash_text(record: BoardRecord) -> str | None:

@@ -21,23 +21,35 @@ from esper_protocol.messages import CancelDecode, CoredumpDetails, DecodeCoredum
 from esperctl.arguments import Arguments, Parser
 from esperctl.client import Client
 from esperctl.daemons import open_daemons
-from esperctl.errors import EXIT_DONE, FailedError, RequestError, TimedOutError
-from esperctl.local_decoder import DEFAULT_TIMEOUT_S, decode_file, format_html
+from esperctl.dump_files import dump_file
+from esperctl.errors import EXIT_DONE, FailedError, RequestError, TimedOutError, UsageError
+from esperctl.local_decoder import DEFAULT_TIMEOUT_S, Answer, Problem, decode_file, format_html
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
+from esperctl.standard_input import STANDARD_INPUT
 from esperctl.stored_files import read_file, send_elf
 
 DESCRIPTION = """\
 Decode a core dump: which task crashed, in which function and line, with which
 arguments. A stored one is decoded by its daemon, and its report replaced; a
-file (a log, base64 text, a container, an ELF core) without any daemon."""
+file (a log, base64 text, a container, an ELF core) without any daemon. Of a
+log with several, all are printed."""
 _BACKENDS: Final = ("auto", "native", "esp-coredump")
+# What would be said of every dump in the file.
+_OF_THE_QUESTION: Final = ("bad_elf", "bad_request", "no_elf", "unavailable")
+_MOST_DIGITS: Final = 10
 _REPORT_FILES: Final = {True: "report.json", False: "report.txt"}
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the dump and how to decode it."""
-    parser.add_argument("dump", metavar="ID|FILE", help="as in `esperctl coredumps list`; or a file")
+    parser.add_argument("dump", metavar="ID|FILE", help="of `esperctl coredumps list`; a file; or - (stdin)")
+    parser.add_argument(
+        "--number",
+        metavar="N",
+        type=_number,
+        help="the Nth dump of a file with several; default: all; with --json or --html the last",
+    )
     parser.add_argument("--elf", metavar="ELF", help="the program; default: the stored one with the dump's SHA-256")
     parser.add_argument("--backend", choices=_BACKENDS, default="auto", help="default: auto, which is native if it can")
     parser.add_argument(
@@ -50,13 +62,23 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Arguments, output: Output) -> int:
     """Decodes it, and prints the report."""
-    if Path(arguments.dump).is_file():
-        _decode_file(arguments, output)
-    elif "/" in arguments.dump:
+    with dump_file(arguments.dump, output) as path:
+        if path is not None:
+            return _decode_file(path, arguments, output)
+    if "/" in arguments.dump:
+        if Path(arguments.dump).exists():
+            raise FailedError(f"{arguments.dump} is neither a file nor a pipe")
         raise FailedError(f"there is no file {arguments.dump}")
-    else:
-        _decode_stored(arguments, output)
+    if arguments.number is not None:
+        raise UsageError(f"{arguments.dump} is one core dump: --number is for a file with several")
+    _decode_stored(arguments, output)
     return EXIT_DONE
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) < _MOST_DIGITS or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not the number of a core dump: 1 is the first in the file")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -90,26 +112,72 @@ def _print(report: object, text: str, arguments: Arguments, output: Output) -> N
 # A file ---------------------------------------------------------------------------------------------------
 
 
-def _decode_file(arguments: Arguments, output: Output) -> None:
-    timeout_s: float = arguments.timeout or DEFAULT_TIMEOUT_S
-    elf: str | None = arguments.elf
-    if elf is None:
+def _decode_file(path: Path, arguments: Arguments, output: Output) -> int:
+    """Prints the text of all dumps in it, or the report of one as a document."""
+    is_document = arguments.json or arguments.html is not None
+    if arguments.number is not None or is_document:
+        answer = _ask(path, arguments.number, arguments)
+        if answer.error is not None:
+            raise _failure(answer.error, answer, arguments)
+        _print(answer.report, answer.text or "", arguments, output)
+        if arguments.number is None and answer.count > 1:
+            output.talk(
+                f"{answer.count} core dumps in {_name(arguments)}; this is the last ({answer.number}, at line "
+                f"{answer.line}); --number picks another"
+            )
+        code = EXIT_DONE
+    else:
+        code = _print_all(path, arguments, output)
+    if arguments.elf is None and code == EXIT_DONE:
         output.talk("without an ELF file there are registers and tasks, but no functions; name it with --elf")
+    return code
+
+
+def _print_all(path: Path, arguments: Arguments, output: Output) -> int:
+    """One that can't be decoded does not keep the others from it; the exit code tells of it."""
+    code, number, count = EXIT_DONE, 1, 1
+    while number <= count:
+        answer = _ask(path, number, arguments)
+        count = answer.count
+        if answer.error is None:
+            if count > 1:
+                output.line(f"core dump {number} of {count} (line {answer.line})")
+            _print(answer.report, answer.text or "", arguments, output)
+            if number < count:
+                output.line()
+        else:
+            failure = _failure(answer.error, answer, arguments)
+            if count == 1 or answer.error.code in _OF_THE_QUESTION:
+                raise failure
+            output.warn(failure)
+            code = failure.exit_code
+        number += 1
+    return code
+
+
+def _ask(path: Path, number: int | None, arguments: Arguments) -> Answer:
     with tempfile.TemporaryDirectory(prefix="esperctl-") as work_dir:
-        answer = decode_file(
+        return decode_file(
             {
-                "dump": str(Path(arguments.dump).absolute()),
-                "elf": None if elf is None else str(Path(elf).absolute()),
+                "dump": str(path),
+                "number": number,
+                "elf": None if arguments.elf is None else str(Path(arguments.elf).absolute()),
                 "force": arguments.force,
                 "locals": arguments.verbose,
                 "backend": arguments.backend,
                 "work_dir": work_dir,
             },
-            timeout_s,
+            arguments.timeout or DEFAULT_TIMEOUT_S,
         )
-    if answer.error is not None:
-        raise FailedError(f"{arguments.dump} can't be decoded: {answer.error.message}")
-    _print(answer.report, answer.text or "", arguments, output)
+
+
+def _failure(problem: Problem, answer: Answer, arguments: Arguments) -> FailedError:
+    which = f"core dump {answer.number} (line {answer.line}) of " if answer.count > 1 else ""
+    return FailedError(f"{which}{_name(arguments)} can't be decoded: {problem.message}")
+
+
+def _name(arguments: Arguments) -> str:
+    return "standard input" if arguments.dump in STANDARD_INPUT else arguments.dump
 
 
 # A stored one ---------------------------------------------------------------------------------------------
@@ -136,8 +204,8 @@ def _decode_by_daemon(client: Client, details: CoredumpDetails, arguments: Argum
     request = DecodeCoredump(
         coredump_id, arguments.backend, elf_sha256, arguments.timeout, arguments.force, arguments.verbose
     )
-    job = client.request(request, DecodeJob).job
     try:
+        job = client.request(request, DecodeJob).job
         # Without a deadline of our own: others may be decoded first, and then the daemon's deadline ends it.
         while not _is_done(client, job, output):
             pass

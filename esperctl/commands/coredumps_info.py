@@ -1,9 +1,11 @@
 """``esperctl coredumps info``: everything known about one core dump."""
 
+from pathlib import PurePath
+
 import msgspec
 
 from esper_protocol.messages import CoredumpDetails
-from esper_protocol.records import CoredumpRecord, DecodeRecord
+from esper_protocol.records import CoredumpRecord
 from esperctl.arguments import Arguments, Parser
 from esperctl.daemons import open_daemons
 from esperctl.errors import EXIT_DONE
@@ -26,7 +28,7 @@ def run(arguments: Arguments, output: Output) -> int:
     if arguments.json:
         output.document(_document(details))
         return EXIT_DONE
-    for line in facts(_facts(details.record)):
+    for line in facts(_facts(details)):
         output.line(line)
     _print_files(details, output)
     if details.report:
@@ -47,7 +49,8 @@ def _document(details: CoredumpDetails) -> dict[str, object]:
     return {**msgspec.structs.asdict(details.record), "files": files, "report": report}
 
 
-def _facts(record: CoredumpRecord) -> list[tuple[str, str | None]]:
+def _facts(details: CoredumpDetails) -> list[tuple[str, str | None]]:
+    record = details.record
     state = f"{record.capture} ({record.end_reason})" if record.end_reason else record.capture
     rejected = f", {plural(record.rejected_lines, 'line')} rejected" if record.rejected_lines else ""
     announced = f" of {record.expected_bytes} announced" if record.expected_bytes is not None else ""
@@ -65,21 +68,46 @@ def _facts(record: CoredumpRecord) -> list[tuple[str, str | None]]:
         ("reason", record.reason),
         ("task", record.task),
         ("note", record.note),
+        ("on disk", _on_disk(details)),
+        ("what to do", _remedy(record)),
         ("pinned", "yes" if record.pinned else "no"),
         ("journal", f"positions {record.first_seq} to {record.last_seq}"),
-        ("text file", record.raw_path),
-        ("core file", record.core_path),
-        *_decode_facts(record.decode),
+        ("text file", _if_there(details, record.raw_path)),
+        ("core file", _if_there(details, record.core_path)),
+        *_decode_facts(details),
     ]
 
 
-def _decode_facts(decode: DecodeRecord) -> list[tuple[str, str | None]]:
+def _if_there(details: CoredumpDetails, path: str | None) -> str | None:
+    """A path of the dump's folder, when there is something."""
+    is_there = path is not None and any(file.name == PurePath(path).name and file.size_bytes for file in details.files)
+    return path if is_there else None
+
+
+def _on_disk(details: CoredumpDetails) -> str | None:
+    """Of a dump that has arrived: how much of it waits for the disk."""
+    record, name = details.record, PurePath(details.record.raw_path).name
+    stored_bytes = next((file.size_bytes for file in details.files if file.name == name), 0)
+    if record.capture == "capturing" or stored_bytes >= record.raw_bytes:
+        return None
+    return f"{stored_bytes} of {record.raw_bytes} bytes of its text yet; see `esperctl status` for the disk"
+
+
+def _remedy(record: CoredumpRecord) -> str | None:
+    if record.end_reason != "disk_full" or not record.first_seq:
+        return None
+    journal = f"esperctl logs {record.board} --after {record.first_seq - 1} -o raw"
+    return f"the journal may have all of it: `{journal} | esperctl coredumps decode --number 1 -`"
+
+
+def _decode_facts(details: CoredumpDetails) -> list[tuple[str, str | None]]:
+    decode = details.record.decode
     elf = f"{decode.elf_path} ({decode.elf_match})" if decode.elf_path and decode.elf_match else decode.elf_path
     return [
         ("decode", f"{decode.state} ({decode.backend})" if decode.backend else decode.state),
         ("decode error", decode.error),
         ("ELF", elf),
-        ("report file", decode.report_path),
+        ("report file", _if_there(details, decode.report_path)),
     ]
 
 

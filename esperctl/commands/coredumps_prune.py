@@ -13,7 +13,7 @@ DESCRIPTION = "Apply retention now, to all boards or to --board; prints the ids 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the number to keep."""
-    parser.add_argument("--keep", metavar="N", type=whole_number, help="keep at most N for each board")
+    parser.add_argument("--keep", metavar="N", type=whole_number("core dumps"), help="keep at most N for each board")
 
 
 def run(arguments: Arguments, output: Output) -> int:

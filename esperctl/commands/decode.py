@@ -1,15 +1,14 @@
 """``esperctl decode``: panic text from anywhere, pasted or piped in, with functions and lines."""
 
 import os
-import sys
 
 from esperctl.arguments import Arguments, Parser
 from esperctl.daemons import open_daemons
-from esperctl.errors import EXIT_DONE, EsperctlError, FailedError
+from esperctl.errors import EXIT_DONE, EsperctlError
 from esperctl.local_decoder import explain_text
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
-from esperctl.units import bytes_text
+from esperctl.standard_input import read_standard_input
 
 DESCRIPTION = """\
 Name the functions and lines of a panic that is read from standard input: the
@@ -31,17 +30,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Arguments, output: Output) -> int:
     """Explains the text."""
-    if sys.stdin is None:
-        raise FailedError("there is no standard input to read from")
     elfs: list[str] = arguments.elf
     stores = [] if elfs else _stores(arguments.socket, output)
-    if sys.stdin.isatty():
-        output.talk("paste the panic, then press Ctrl-D on a line of its own")
-    text = sys.stdin.buffer.read(_MOST_BYTES + 1)
-    if len(text) > _MOST_BYTES:
-        raise FailedError(
-            f"standard input has more than {bytes_text(_MOST_BYTES)}", "give it the part of the log with the panic"
-        )
+    text = b"".join(read_standard_input("panic", _MOST_BYTES, output))
     for line in explain_text(text, elfs, stores).splitlines():
         output.line(safe_text(line))
     return EXIT_DONE

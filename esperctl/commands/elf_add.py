@@ -67,7 +67,8 @@ def _elf_files(folder: Path) -> Iterator[Path]:
         if len(Path(parent).relative_to(folder).parts) >= _MAX_DEPTH - 1:
             folders.clear()
         for name in sorted(names):
-            if name.endswith(".elf"):
+            # To open a pipe of that name would wait for its writer.
+            if name.endswith(".elf") and (Path(parent) / name).is_file():
                 yield Path(parent) / name
 
 

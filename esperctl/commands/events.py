@@ -36,6 +36,7 @@ def run(arguments: Arguments, output: Output) -> int:
                 if kinds is None or kind_of(event.body) in kinds:
                     output.write(json_lines(event))
             output.flush()
+        subscription.check_served()
     return EXIT_DONE
 
 

@@ -8,17 +8,19 @@ from esper_protocol.messages import Subscribe
 from esperctl.arguments import Arguments, Parser, add_board, chosen_board, whole_number
 from esperctl.client import Client
 from esperctl.daemons import FoundBoard, open_board
+from esperctl.dump_folding import DumpFolding
 from esperctl.errors import EXIT_DONE, EXIT_NO, UsageError
-from esperctl.log_formats import FormatName, JsonLog, LogFormat, RawLog
+from esperctl.log_formats import FormatName, JsonLog, LogFormat, RawLog, event_texts
 from esperctl.markers import marker
 from esperctl.output import Output
 from esperctl.selection import LastLines, Matching, compile_pattern
-from esperctl.stream_options import add_start, add_view, nanoseconds, short_log, subscribe
+from esperctl.stream_options import add_start, add_view, dump_view, nanoseconds, short_log, subscribe
 from esperctl.subscription import AnyEvent, Subscription
 
 DESCRIPTION = (
     "What a board said: all that is kept, or with -f its last 10 lines and what\n"
-    "follows. --json is the same as -o json.\n"
+    "follows. --json is the same as -o json. -g finds what is printed: lines, and\n"
+    "events and decodes with them; of raw and json only lines.\n"
     "Exit code 1: -g found nothing."
 )
 _FOLLOWED_LINES = 10
@@ -46,10 +48,10 @@ def add_arguments(parser: Parser) -> None:
     """Adds the board, the range, the pattern and the format."""
     add_board(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what the board says next")
-    parser.add_argument("-n", "--lines", metavar="N", type=whole_number, help="only the last N lines")
+    parser.add_argument("-n", "--lines", metavar="N", type=whole_number("lines"), help="only the last N lines")
     add_start(parser)
     parser.add_argument("-U", "--until", metavar="T", help="up to this time")
-    parser.add_argument("-g", "--grep", metavar="REGEX", help="only lines that match")
+    parser.add_argument("-g", "--grep", metavar="REGEX", help="only what matches; -o raw and json: only lines")
     parser.add_argument("-o", "--output", choices=("short", "raw", "json"), help="default: short; raw: the very bytes")
     add_view(parser)
 
@@ -59,7 +61,7 @@ def run(arguments: Arguments, output: Output) -> int:
     wanted = _wanted(arguments)
     with open_board(arguments.socket, chosen_board(arguments), output) as found:
         log = _format(wanted, arguments, output, found)
-        printer = _Printer(wanted, log, output)
+        printer = _Printer(wanted, _matching(wanted, arguments, output), log, output)
         try:
             _print_all(found.client, found.record.board, wanted, printer)
         finally:
@@ -76,7 +78,12 @@ def _wanted(arguments: Arguments) -> _Wanted:
         raise UsageError(f"logs: --json and -o {chosen} contradict each other", "leave one of them out")
     if follow and arguments.until is not None:
         raise UsageError("logs: -f has no end, so -U has no meaning", "leave one of them out")
-    since, after = nanoseconds(arguments.since), arguments.after
+    since, until, after = nanoseconds(arguments.since), nanoseconds(arguments.until), arguments.after
+    if since is not None and until is not None and since > until:
+        raise UsageError(
+            f"logs: -S {arguments.since} is later than -U {arguments.until}, so nothing lies between them",
+            "-S is where it begins, -U where it ends",
+        )
     if follow and (last_lines, since, after) == (None, None, None):
         last_lines = _FOLLOWED_LINES
     return _Wanted(
@@ -84,7 +91,7 @@ def _wanted(arguments: Arguments) -> _Wanted:
         last_lines,
         since,
         after,
-        nanoseconds(arguments.until),
+        until,
         None if grep is None else compile_pattern(grep),
         "json" if arguments.json else chosen or "short",
     )
@@ -102,11 +109,19 @@ def _format(wanted: _Wanted, arguments: Arguments, output: Output, found: FoundB
             return short_log(arguments, output, found.record, from_the_end=from_the_end, whole_lines=whole_lines)
 
 
+def _matching(wanted: _Wanted, arguments: Arguments, output: Output) -> Matching:
+    if wanted.format != "short":
+        return Matching(wanted.pattern)
+    no_decode: bool = arguments.no_decode
+    folding = None if dump_view(arguments, output) == "show" else DumpFolding()
+    return Matching(wanted.pattern, lambda body: event_texts(body, show_decode=not no_decode), folding)
+
+
 class _Printer:
     """Filters events and prints them."""
 
-    def __init__(self, wanted: _Wanted, log: LogFormat, output: Output) -> None:
-        self.matching = Matching(wanted.pattern)
+    def __init__(self, wanted: _Wanted, matching: Matching, log: LogFormat, output: Output) -> None:
+        self.matching = matching
         self._until = wanted.until
         self._says_gaps = wanted.format == "raw"
         self._log = log
@@ -133,7 +148,7 @@ def _print_all(client: Client, board: str, wanted: _Wanted, printer: _Printer) -
         subscription, _ = subscribe(client, _subscribe(board, wanted, follow=follow))
         _print_stream(client, subscription, printer, None)
         return
-    last = LastLines(wanted.last_lines or 0)
+    last = LastLines(wanted.last_lines or 0, counts_events=wanted.pattern is not None)
     subscription, _ = subscribe(client, _subscribe(board, wanted, follow=False))
     _print_stream(client, subscription, printer, last)
     for event in last:
@@ -165,3 +180,4 @@ def _print_stream(client: Client, subscription: Subscription, printer: _Printer,
                 else:
                     last.add(selected)
         printer.flush()
+    subscription.check_served()

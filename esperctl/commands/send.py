@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from esper_protocol.messages import Done, Send
-from esperctl.arguments import Arguments, Parser, board_and_text
+from esperctl.arguments import Arguments, Parser, add_steal, board_and_text
 from esperctl.daemons import open_board
 from esperctl.errors import EXIT_DONE, UsageError
 from esperctl.output import Output
@@ -23,23 +23,25 @@ _CHUNK_BYTES: Final = 1024
 
 
 def add_arguments(parser: Parser) -> None:
-    """Adds the board, the text and its end."""
+    """Adds the board, the text, its end, and whether to write beside another user."""
     parser.add_argument(
         "words", metavar="[BOARD] TEXT", nargs="+", help="the text; before it the board, if not the only"
     )
     parser.add_argument("--eol", choices=tuple(_LINE_ENDS), default="cr", help="the line end; default: cr")
+    add_steal(parser)
 
 
 def run(arguments: Arguments, output: Output) -> int:
     """Sends the text, piece by piece."""
     board, text = board_and_text(arguments, "send")
     end = _LINE_ENDS[arguments.eol]
+    steal: bool = arguments.steal
     data = text.encode("utf-8", "surrogateescape") + end
     if text != "-" and not data:
         raise UsageError("send: there is nothing to send", "give some text, or another --eol")
     with open_board(arguments.socket, board, output) as found:
         for piece in _from_stdin(end) if text == "-" else _pieces(data):
-            found.client.request(Send(found.record.board, piece), Done)
+            found.client.request(Send(found.record.board, piece, steal), Done)
     return EXIT_DONE
 
 

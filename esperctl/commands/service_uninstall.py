@@ -36,7 +36,7 @@ def run(arguments: Arguments, output: Output) -> int:
     is_installed = read_record(scope.record) is not None
     carry_out(plan_removal(scope, purge=purge), output, dry_run=arguments.dry_run, as_json=arguments.json)
     if not is_installed:
-        output.talk(f"no installation is noted in {scope.record}, so no unit was touched")
+        output.talk(f"no installation is noted in {scope.record}, so no unit file was removed")
     return EXIT_DONE
 
 

@@ -40,6 +40,7 @@ def _facts(found: FoundBoard) -> list[tuple[str, str | None]]:
     return [
         ("board", record.board),
         ("state", state),
+        ("disk", f"{record.disk}; what can't be written waits in memory" if record.disk else None),
         ("port", f"{record.port} at {record.baud} baud"),
         ("session", f"{record.generation}, boot {record.boot}"),
         ("firmware", firmware),

@@ -69,6 +69,12 @@ class MakeCoredump(Protocol):
     def __call__(self, name: str = "bench1-17", **changes: object) -> CoredumpRecord: ...
 
 
+class MakeDaemon(Protocol):
+    """The record of a daemon that serves a socket."""
+
+    def __call__(self, socket: str = "/run/esperd/a.sock") -> DaemonRecord: ...
+
+
 def board_record(name: str = "bench1", **changes: object) -> BoardRecord:
     fields: dict[str, object] = {
         "board": name,
@@ -265,7 +271,7 @@ class FakeDaemon:
         return min(self.journal[0].seq, end) if request.last_lines and self.journal else end
 
 
-def daemon_record(socket: str) -> DaemonRecord:
+def daemon_record(socket: str = "/run/esperd/a.sock") -> DaemonRecord:
     return DaemonRecord(
         version="0.0.0",
         pid=4242,
@@ -326,6 +332,11 @@ def make_board() -> MakeBoard:
 @pytest.fixture
 def make_coredump() -> MakeCoredump:
     return coredump_record
+
+
+@pytest.fixture
+def make_daemon() -> MakeDaemon:
+    return daemon_record
 
 
 @pytest.fixture

@@ -40,6 +40,21 @@ async def test_boards_as_json_is_one_array_of_records(daemon: FakeDaemon, esperc
     assert board["socket"] == daemon.path
 
 
+async def test_a_disk_that_refuses_is_shown_with_the_board(
+    daemon: FakeDaemon, esperctl: Esperctl, make_board: MakeBoard
+) -> None:
+    assert "disk: " not in (await esperctl("status")).out
+    full, failing = "full: less than 5 % of the disk is free", "failing: Input/output error"
+    daemon.boards = [make_board(disk=full), make_board("b", capture="b-1", disk=failing)]
+
+    table = (await esperctl("boards")).out.splitlines()
+
+    assert "  connected, disk full     3 " in table[1]
+    assert "  capturing, disk failing  3 " in table[2]
+    assert f"disk: {full}; what can't be written waits in memory\n" in (await esperctl("status", "bench1")).out
+    assert msgspec.json.decode((await esperctl("boards", "--json")).raw)[1]["disk"] == failing
+
+
 @pytest.mark.parametrize(("state", "code"), [("connected", 0), ("absent", 3), ("released", 3)])
 async def test_status_says_by_its_exit_code_whether_a_board_is_connected(
     daemon: FakeDaemon, esperctl: Esperctl, make_board: MakeBoard, state: str, code: int
@@ -108,6 +123,9 @@ async def test_send_to_a_board_that_somebody_types_to_is_busy(
         (["reset"], Reset("bench1", bootloader=False)),
         (["reset", "bench1", "--bootloader"], Reset("bench1", bootloader=True)),
         (["break", "bench1"], Break("bench1")),
+        (["reset", "--steal"], Reset("bench1", steal=True)),
+        (["break", "--steal"], Break("bench1", steal=True)),
+        (["send", "--steal", "x"], Send("bench1", b"x\r", steal=True)),
         (["note", "swapped the antenna"], AddNote("bench1", "swapped the antenna")),
         (["note", "bench1", "ok"], AddNote("bench1", "ok")),
         (["coredumps", "abort"], AbortCapture("bench1")),

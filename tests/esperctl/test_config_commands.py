@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,9 @@ def file(tmp_path: Path) -> Path:
 def test_a_file_without_problems_is_said_to_have_none(tmp_path: Path, file: Path) -> None:
     done = run(tmp_path, "check", str(file))
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: no problems\n", "")
+    assert (done.returncode, done.stdout) == (0, f"{file}: no problems\n")
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert done.stderr == f"as a daemon that you start (user {user}) would see it; --system: as the system's service\n"
 
 
 def test_every_problem_is_one_line_with_its_place_and_a_hint(tmp_path: Path, file: Path) -> None:
@@ -51,7 +54,7 @@ def test_what_this_machine_does_not_know_comes_with_a_hint(tmp_path: Path, file:
     file.write_text("[access]\nwrite = ['no such user']\n", "utf-8")
 
     assert run(tmp_path, "check", str(file)).stdout.splitlines() == [
-        f"{file}:2: access.write names the user 'no such user', whom this machine does not know",
+        f"{file}:2: access.write names the user 'no such user'; it must be one that this machine knows",
         "  hint: write users as they are, and groups with @ before them",
     ]
 
@@ -66,7 +69,7 @@ def test_every_setting_is_shown_with_where_it_comes_from(tmp_path: Path, file: P
     assert rows["runtime_dir"] == [str(tmp_path / "run" / "esperd"), "default"]
     assert rows["answer_coredump_prompt"] == ["true", "default"]
     document = json.loads(run(tmp_path, "show", "--json", str(file)).stdout)
-    assert {"key": "baud", "value": 9600, "source": str(file), "line": 1} in document["settings"]
+    assert {"key": "baud", "value": 9600, "source": str(file), "line": 1, "flag": None} in document["settings"]
 
 
 def test_the_file_that_esperd_would_read_is_found(tmp_path: Path, file: Path) -> None:
@@ -82,8 +85,11 @@ def test_a_file_that_is_not_there_or_no_toml_is_a_problem(tmp_path: Path) -> Non
     bad = run(tmp_path, "show", str(tmp_path / "bad.toml"))
 
     assert (missing.returncode, bad.returncode) == (1, 1)
-    assert missing.stdout.startswith(f"can't read the configuration file {tmp_path}/none.toml: No such file")
-    assert bad.stdout.startswith(f"{tmp_path}/bad.toml:2 is not valid TOML: ")
+    assert missing.stdout.startswith(f"{tmp_path}/none.toml: it can't be read: No such file")
+    first, second, hint = bad.stdout.splitlines()
+    assert first.startswith(f"{tmp_path}/bad.toml:1: baud is 1; it must be")
+    assert second.startswith(f"{tmp_path}/bad.toml:2:5: not valid TOML: ")
+    assert hint == "  hint: a line is KEY = VALUE, a [table] or a # comment"
 
 
 def test_what_a_file_says_can_not_drive_the_terminal(tmp_path: Path, file: Path) -> None:

@@ -79,6 +79,42 @@ async def test_info_shows_paths_files_and_the_report(store: FakeDaemon, esperctl
     assert "#0  0x00000010 in app_main" in done.out
 
 
+async def test_info_names_only_files_that_there_are(store: FakeDaemon, esperctl: Esperctl) -> None:
+    store.dumps[0].decode.report_path = "/var/lib/esperd/bench1/coredumps/bench1-17/report.json"
+    store.files["core.bin"] = b""
+
+    done = await esperctl("coredumps", "info", "bench1-17")
+
+    assert "text file: " in done.out
+    assert "core file: " not in done.out
+    assert "report file: " not in done.out
+    record = msgspec.json.decode((await esperctl("coredumps", "info", "bench1-17", "--json")).raw)
+    assert record["core_path"].endswith("core.bin")
+
+
+async def test_info_says_how_much_of_a_dump_waits_for_the_disk(
+    daemon: FakeDaemon, esperctl: Esperctl, make_coredump: MakeCoredump
+) -> None:
+    daemon.files = {"core.b64": b"QUJD\n"}
+    daemon.dumps = [make_coredump(raw_bytes=500)]
+    assert "on disk: 5 of 500 bytes of its text yet" in (await esperctl("coredumps", "info", "bench1-17")).out
+    for settled in (make_coredump(raw_bytes=5), make_coredump(raw_bytes=500, capture="capturing")):
+        daemon.dumps = [settled]
+        assert "on disk: " not in (await esperctl("coredumps", "info", "bench1-17")).out
+
+
+async def test_info_says_where_the_text_may_be_that_the_disk_refused(
+    daemon: FakeDaemon, esperctl: Esperctl, make_coredump: MakeCoredump
+) -> None:
+    daemon.dumps = [make_coredump(capture="partial", end_reason="disk_full", first_seq=100)]
+    said = "`esperctl logs bench1 --after 99 -o raw | esperctl coredumps decode --number 1 -`"
+    assert said in (await esperctl("coredumps", "info", "bench1-17")).out
+    # A record that was made from the files alone does not know where that would be.
+    for end_reason, first_seq in (("reboot", 100), ("disk_full", 0)):
+        daemon.dumps = [make_coredump(capture="partial", end_reason=end_reason, first_seq=first_seq)]
+        assert "esperctl logs" not in (await esperctl("coredumps", "info", "bench1-17")).out
+
+
 async def test_info_as_json_has_the_report_as_an_object(store: FakeDaemon, esperctl: Esperctl) -> None:
     store.report = '{"reason": "abort"}'
     found = msgspec.json.decode((await esperctl("coredumps", "info", "bench1-17", "--json")).raw)

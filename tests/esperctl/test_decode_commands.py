@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 import struct
 from pathlib import Path
@@ -301,7 +302,14 @@ async def test_what_is_not_taken_decides_the_exit_code_only_if_it_was_named(
     assert "there is no ELF file of an ESP chip" in done.err
     store.answers[AddElf] = refuse("limit", "too large")
     assert (await esperctl("elf", "add", str(FIRMWARE))).code == 75
-    assert (await esperctl("elf", "add", "/nonexistent.elf")).code == 1
+    assert (await esperctl("elf", "add", "/nonexistent.elf")).code == 4
+
+
+async def test_a_pipe_in_a_folder_is_no_elf_file(store: FakeDaemon, esperctl: Esperctl, tmp_path: Path) -> None:
+    # Nobody writes into it, so to read it would never end.
+    os.mkfifo(tmp_path / "pipe.elf")
+    done = await esperctl("elf", "add", str(tmp_path))
+    assert (done.code, "there is no ELF file of an ESP chip" in done.err) == (1, True)
 
 
 async def test_the_list_is_a_table(store: FakeDaemon, esperctl: Esperctl) -> None:

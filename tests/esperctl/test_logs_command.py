@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import trio
 
-from esper_protocol.events import CoredumpStarted, Gap, Line, Note, SessionOpened
+from esper_protocol.events import CoredumpStarted, DecodeFinished, Gap, Line, Note, SessionOpened
 from esper_protocol.messages import Subscribe
 
 if TYPE_CHECKING:
@@ -120,6 +120,28 @@ async def test_a_pattern_that_is_not_found_is_a_no(journal: FakeDaemon, esperctl
 async def test_matching_lines_are_each_ended(journal: FakeDaemon, esperctl: Esperctl) -> None:
     done = await esperctl("logs", "-g", "esp|help")
     assert done.out.splitlines()[1:] == ["08:30:03.000 esp> ", "08:30:05.000 help"]
+
+
+async def test_a_pattern_finds_events_and_decodes_as_they_are_printed(daemon: FakeDaemon, esperctl: Esperctl) -> None:
+    report = '{"reason": "Store access fault", "frames": [{"pc": 16, "function": "boom"}]}'
+    daemon.add(Line(b"boom 1\n", 1), Note("boom 2", "bob"), CoredumpStarted("bench1-1", 3), Line(b"boom\n", 1))
+    daemon.add(DecodeFinished("bench1-1", "native", 0.1, "/r.json", report, 1), Line(b"other\n", 1))
+
+    done = await esperctl("logs", "-g", "boom", "--dump", "hide")
+
+    assert done.out.splitlines()[1:] == [
+        "08:30:00.000 boom 1",
+        "--- 08:30:01.000 note by bob: boom 2 ---",
+        "--- 08:30:04.000 decoded bench1-1 in 0.1 s (native): /r.json ---",
+        "    Store access fault",
+        "    #0  0x00000010 in boom",
+    ]
+    assert (await esperctl("logs", "-g", "boom", "--no-decode")).out.splitlines()[-1] == "08:30:03.000 boom"
+    assert (await esperctl("logs", "-g", "boom", "-o", "raw")).raw == b"boom 1\nboom\n"
+    assert (await esperctl("logs", "-g", "boom", "-n", "1")).out.splitlines()[-1] == "    #0  0x00000010 in boom"
+    assert (await esperctl("logs", "-g", "boom", "-n", "1", "--no-decode")).out.splitlines()[1:] == [
+        "08:30:03.000 boom"
+    ]
 
 
 async def test_the_base64_of_dumps_is_shown_in_a_pipe_unless_it_is_not_wanted(

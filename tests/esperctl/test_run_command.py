@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -169,6 +170,31 @@ async def test_a_signal_to_end_is_passed_on(
         assert await process.wait() == code
     await process.stdout.aclose()
     await lender.requested(ReturnPort)
+
+
+async def test_a_command_does_not_outlive_us_even_if_we_are_killed(
+    lender: FakeDaemon, command: list[str], environment: dict[str, str]
+) -> None:
+    words = [*command, "run", "--", "sh", "-c", "sh -c 'echo up; exec sleep 60'; true"]
+    process = await trio.lowlevel.open_process(words, stdout=subprocess.PIPE, env=environment)
+    assert process.stdout is not None
+    async with process.stdout:
+        with trio.fail_after(20):
+            assert await process.stdout.receive_some() == b"up\n"
+            process.kill()
+            # It ends when the last one that has it open has ended.
+            assert await process.stdout.receive_some() == b""
+            await process.wait()
+
+
+async def test_what_a_command_leaves_behind_on_purpose_is_left_alone(
+    lender: FakeDaemon, esperctl: Esperctl, tmp_path: Path
+) -> None:
+    script = f"sleep 60 >/dev/null 2>&1 & echo $! > {tmp_path}/pid"
+    assert (await esperctl("run", "--", "sh", "-c", script)).code == 0
+    pid = int((tmp_path / "pid").read_text("ascii"))
+    assert is_running(pid)
+    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(

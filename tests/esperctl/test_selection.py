@@ -1,7 +1,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from esper_protocol.events import Event, Line, Note
+from esper_protocol.events import CoredumpStarted, Event, Line, Note
+from esperctl.dump_folding import DumpFolding
 from esperctl.errors import UsageError
 from esperctl.selection import LastLines, Matching, compile_pattern, line_text
 
@@ -60,3 +61,27 @@ def test_events_between_the_last_lines_stay() -> None:
     for event in (lines(1, b"a\n"), lines(2, b"b\n"), NOTE):
         last.add(event)
     assert list(last) == [lines(2, b"b\n"), NOTE]
+
+
+def test_an_event_is_found_by_what_is_printed_of_it() -> None:
+    matching = Matching(compile_pattern("^second"), lambda body: ["first", "second"])
+
+    assert matching.select(NOTE) == [NOTE]
+    assert matching.select(lines(1, b"no\n")) == []
+    assert matching.matched == 1
+
+
+def test_base64_that_is_not_printed_is_not_found() -> None:
+    matching = Matching(compile_pattern("Q"), lambda body: [], DumpFolding())
+    assert matching.select(Event(1, 0, "a", 1, 1, CoredumpStarted("a-1", 1))) == []
+
+    found = matching.select(lines(5, b"QUJD\n", b"Q: why?\n"))
+
+    assert [event.seq for event in found] == [6]
+
+
+def test_events_count_among_the_last_ones_where_they_were_looked_for() -> None:
+    last = LastLines(2, counts_events=True)
+    for event in (lines(1, b"a\n"), NOTE, lines(10, b"b\n"), NOTE):
+        last.add(event)
+    assert list(last) == [lines(10, b"b\n"), NOTE]

@@ -1,7 +1,9 @@
+import pytest
 from hypothesis import given, strategies as st
 
 from esper_protocol.events import Event, Line, Note, seq_count, split_lines
 from esper_protocol.messages import HistoryEnd, Subscribed
+from esperctl.errors import NotServedError
 from esperctl.subscription import AnyEvent, Subscription, cut, cut_end, lines_of
 
 
@@ -81,6 +83,17 @@ def test_events_of_other_boards_are_not_mixed_in() -> None:
     subscription = Subscription("a", Subscribed(1, 1, None, is_writer=False))
     assert subscription.absorb([line_event(1, b"x\n", board="b")]) == []
     assert subscription.cursor == 0
+
+
+def test_a_subscription_that_the_daemon_ended_says_so_once_its_events_were_handled() -> None:
+    subscription = Subscription("a", Subscribed(5, 1, None, False))
+    subscription.check_served()
+    subscription.absorb([HistoryEnd("b", 9, "another board")])
+    subscription.check_served()
+    subscription.absorb([HistoryEnd("a", 9, "it is gone")])
+    assert (subscription.ended, subscription.cursor) == (True, 8)
+    with pytest.raises(NotServedError, match=r"^board a is no longer served by esperd: it is gone$"):
+        subscription.check_served()
 
 
 def test_the_end_of_the_history_ends_the_subscription() -> None:

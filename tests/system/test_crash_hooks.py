@@ -68,7 +68,7 @@ async def test_a_crash_is_told_once_with_its_dump_and_its_functions(bench: Bench
     assert isinstance(coredump, dict)
     assert (coredump["id"], coredump["capture"], coredump["decode"]["state"]) == (ended.id, "captured", "done")
     assert crash["socket"] == str(daemon.socket)
-    assert f"program={hook} said='sent'" in daemon.text
+    await daemon.wait_for_log(f"program={hook} said='sent'")
 
 
 async def test_a_panic_without_a_dump_is_told_when_the_board_has_booted_again(
@@ -104,6 +104,43 @@ async def test_a_hook_that_hangs_is_killed_with_its_children_and_is_a_failure(
             "hook", f"{hook}: it was killed after 1 s", "waits for the mail server", None
         )
     assert [pid for pid in pids.read_text().split() if is_running(int(pid))] == []
+
+
+async def test_commands_that_hang_do_not_let_crashes_add_up(
+    bench: Bench, tmp_path: Path, terminal: BoardTerminal
+) -> None:
+    (tmp_path / "hang").touch()
+    hook = script(tmp_path, f"while os.path.exists({str(tmp_path / 'hang')!r}): time.sleep(0.01)")
+    path = tmp_path / "esperd.toml"
+    path.write_text(
+        f"[limits]\nhooks_at_once = 1\nhooks_per_hour = 100\n[[on_crash]]\ncommand = ['{hook}']\ntimeout_s = 600\n"
+    )
+    daemon = await bench.start("--config", str(path), f"b={terminal.path}")
+    async with daemon.viewer() as viewer:
+        await viewer.subscribe(Subscribe("b", after=0))
+        await daemon.wait_for_log("session opened")
+        for _ in range(20):
+            await terminal.send(PANIC + BOOT)
+        await daemon.wait_for_log("crash not told, others wait board=b untold=4")
+        (tmp_path / "hang").unlink()
+        with trio.fail_after(20):
+            while daemon.text.count("crash told board=b") < 16:  # noqa: ASYNC110 - the log is all that tells
+                await trio.sleep(0.01)
+        await terminal.send(PANIC + BOOT)
+        with trio.fail_after(20):
+            while len(told(tmp_path)) < 17:  # noqa: ASYNC110 - as above
+                await trio.sleep(0.01)
+        await viewer.wait_for(Failure)
+
+        assert bodies(viewer.events, Failure) == [
+            Failure(
+                "hook",
+                "a crash is not told: the commands of 16 before it have not ended",
+                "the next one that is told says how many",
+                None,
+            )
+        ]
+    assert [crash["untold"] for crash in told(tmp_path)] == [0] * 16 + [4]
 
 
 async def test_a_hook_that_fails_or_is_not_there_says_so(bench: Bench, tmp_path: Path, terminal: BoardTerminal) -> None:

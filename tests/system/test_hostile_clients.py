@@ -108,6 +108,7 @@ async def test_a_client_that_breaks_the_protocol_is_told_and_disconnected(
     assert error is not None
     assert (error.id, error.code) == (0, "bad_request")
     assert words in error.message
+    await watched.daemon.wait_for_log("client refused")
     assert watched.daemon.text.count("client refused") == 1
     await watched.check()
 
@@ -183,9 +184,15 @@ async def test_a_client_that_sends_a_hundred_megabytes_costs_no_memory(watched: 
 
 
 @pytest.mark.slow
-async def test_a_client_that_asks_without_reading_the_answers_costs_no_memory(watched: Watched) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(encode_message(Request(1, ListBoards())), id="a request"),
+        pytest.param(encode_frame(msgspec.msgpack.encode(["request", 1, ["make_coffee"]])), id="an unknown request"),
+    ],
+)
+async def test_a_client_that_asks_without_reading_the_answers_costs_no_memory(watched: Watched, ask: bytes) -> None:
     before_bytes = watched.daemon.rss_bytes
-    ask = encode_message(Request(1, ListBoards()))
     async with watched.daemon.viewer() as viewer:
         with trio.move_on_after(3) as scope:
             for _ in range(FLOOD_BYTES // len(ask)):

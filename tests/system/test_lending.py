@@ -22,7 +22,7 @@ from esper_protocol.events import (
     SessionOpened,
     SessionReleased,
 )
-from esper_protocol.messages import Boards, ListBoards, Send, Subscribe
+from esper_protocol.messages import Boards, LendPort, ListBoards, PortLent, Send, Subscribe
 from esperd.testing.daemon import Bench, Daemon
 from esperd.testing.dumps import START_LINE, base64_lines, container
 from esperd.testing.processes import is_running
@@ -178,33 +178,57 @@ async def test_only_one_borrows_at_a_time(bench: Bench, terminal: BoardTerminal,
     assert (await esperctl(daemon, "run", "--", "echo", "it ran"))[:2] == (0, "it ran\n")
 
 
-async def test_a_borrower_that_is_killed_loses_the_port(bench: Bench, terminal: BoardTerminal) -> None:
-    daemon = await bench.start(f"b={terminal.path}")
-    async with daemon.viewer() as viewer:
-        await following(viewer)
-        async with borrowed(daemon, "--", "sh", "-c", "echo up; exec sleep 60") as borrower:
-            await borrower.wait_for(b"up")
-            borrower.process.kill()
-            await viewer.wait_for(SessionOpened, count=2)
-            os.killpg(borrower.process.pid, signal.SIGKILL)
-
-
-@pytest.mark.slow
-async def test_what_a_killed_borrower_left_behind_is_named_and_waited_for(
-    bench: Bench, terminal: BoardTerminal, flasher: list[str]
+async def test_a_borrower_that_is_killed_takes_its_command_along_and_the_port_comes_back(
+    bench: Bench, terminal: BoardTerminal
 ) -> None:
     daemon = await bench.start(f"b={terminal.path}")
     async with daemon.viewer() as viewer:
         await following(viewer)
-        async with borrowed(daemon, "--", *flasher, "wait") as borrower:
-            await answer_sync(terminal)
-            await borrower.wait_for(b"ready!")
+        # A grandchild has the port, and locks nothing.
+        script = 'sh -c "echo $$; exec cat $ESPPORT"; true'
+        async with borrowed(daemon, "--", "sh", "-c", script) as borrower:
+            await borrower.wait_for(b"\n")
             borrower.process.kill()
-            failed = (await viewer.wait_for(SessionFailed)).body
-            assert isinstance(failed, SessionFailed)
-            assert f"(pid {borrower.out.split()[0].decode()})" in failed.error
-            os.killpg(borrower.process.pid, signal.SIGKILL)
             await viewer.wait_for(SessionOpened, count=2)
+            assert not is_running(int(borrower.out))
+        await terminal.send(b"for the daemon\r\n")
+        await viewer.wait_for_bytes(16)
+    assert joined_lines(viewer.events) == b"for the daemon\r\n"
+    assert bodies(viewer.events, SessionFailed) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("port", ["terminal", "simulated"])
+async def test_what_has_the_port_open_after_its_loan_is_named_and_waited_for(
+    bench: Bench, terminal: BoardTerminal, port: str
+) -> None:
+    daemon = await bench.start(f"b={terminal.path}" if port == "terminal" else "b=sim:console")
+    async with daemon.viewer() as viewer:
+        await following(viewer)
+        async with daemon.viewer() as client:
+            lent = await client.request(LendPort("b", "cat"))
+            assert isinstance(lent, PortLent)
+            # Not a child of `esperctl run`, which would see to its end.
+            script = f"exec <{lent.port}; echo up; exec cat"
+            cat = await trio.lowlevel.open_process(["sh", "-c", script], stdout=subprocess.PIPE)
+            assert cat.stdout is not None
+            assert await cat.stdout.receive_some() == b"up\n"
+        failed = (await viewer.wait_for(SessionFailed)).body
+        assert isinstance(failed, SessionFailed)
+        assert f"(pid {cat.pid}): close that program" in failed.error
+        assert await state_of(viewer) == ("absent", failed.error)
+        heard = len(joined_lines(viewer.events))
+        if port == "terminal":
+            await terminal.send(b"for the command\r\n")
+            with trio.fail_after(20):
+                assert await cat.stdout.receive_some() == b"for the command\r\n"
+        cat.kill()
+        await cat.wait()
+        await cat.stdout.aclose()
+        await viewer.wait_for(SessionOpened, count=2)
+        assert (await state_of(viewer))[0] == "connected"
+        if port == "terminal":
+            assert len(joined_lines(viewer.events)) == heard
 
 
 async def test_a_command_that_takes_too_long_is_ended_and_the_port_comes_back(

@@ -25,49 +25,15 @@ from esper_protocol.events import (
     SessionClosed,
     SessionFailed,
     SessionOpened,
+    ViewerAttached,
 )
-from esper_protocol.messages import Boards, ListBoards, Send, Subscribe
+from esper_protocol.messages import HistoryEnd, Send, Subscribe
 from esperd.fleet import REMOVED
 from esperd.simulation.scenarios import FIRMWARE_ELF
-from esperd.testing.daemon import Bench, Daemon
+from esperd.testing.daemon import Bench
+from esperd.testing.reloading import File, board_table, names_of, reload, watch
 from esperd.testing.terminal import BoardTerminal
-from esperd.testing.viewer import RefusedError, Viewer, bodies
-
-
-class File:
-    """A configuration that is written again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "esperd.toml"
-
-    def write(self, text: str) -> None:
-        self.path.write_text(text, "utf-8")
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        return "--config", str(self.path), "--socket", str(self.path.with_name("s.sock"))
-
-
-async def reload(daemon: Daemon, words: str = "configuration read again") -> None:
-    before = len(daemon.log)
-    daemon.process.send_signal(signal.SIGHUP)
-    await daemon.wait_for_log(words, after=before)
-
-
-async def names_of(daemon: Daemon) -> list[str]:
-    async with daemon.viewer() as viewer:
-        answer = await viewer.request(ListBoards())
-        assert isinstance(answer, Boards)
-        return [board.board for board in answer.boards]
-
-
-def board_table(name: str, terminal: BoardTerminal, more: str = "") -> str:
-    return f"[boards.{name}]\nport = '{terminal.path}'\n{more}\n"
-
-
-async def watch(daemon: Daemon, viewer: Viewer, board: str) -> None:
-    await viewer.subscribe(Subscribe(board, after=0))
-    await viewer.wait_for(SessionOpened)
+from esperd.testing.viewer import RefusedError, bodies
 
 
 async def test_boards_come_and_go_with_the_file_and_the_others_never_notice(
@@ -77,14 +43,16 @@ async def test_boards_come_and_go_with_the_file_and_the_others_never_notice(
     file.write(board_table("a", terminal) + board_table("b", second))
     daemon = await bench.start(*file.arguments)
     async with daemon.viewer() as staying, daemon.viewer() as leaving:
-        await watch(daemon, staying, "a")
-        await watch(daemon, leaving, "b")
+        await watch(staying, "a")
+        await watch(leaving, "b")
         file.write(board_table("a", terminal) + board_table("c", third))
         await reload(daemon)
 
         await leaving.wait_for(DaemonStopping)
         assert bodies(leaving.events, SessionClosed) == [SessionClosed(second.path, REMOVED)]
         assert bodies(leaving.events, DaemonStopping) == [DaemonStopping(REMOVED)]
+        await leaving.receive_history()
+        assert leaving.history_end == HistoryEnd("b", leaving.events[-1].seq + 1, REMOVED)
         assert await names_of(daemon) == ["a", "c"]
         note = await staying.wait_for(Note)
         assert note.body == Note("configuration read again: boards.b, boards.c changed", "esperd")
@@ -92,7 +60,7 @@ async def test_boards_come_and_go_with_the_file_and_the_others_never_notice(
         await staying.wait_for(Line)
         assert not bodies(staying.events, SessionClosed)
         async with daemon.viewer() as viewer:
-            await watch(daemon, viewer, "c")
+            await watch(viewer, "c")
             await third.send(b"new\n")
             assert (await viewer.wait_for(Line)).body == Line(b"new\n", 1)
 
@@ -115,6 +83,40 @@ async def test_boards_come_and_go_with_the_file_and_the_others_never_notice(
     third.hang_up()
 
 
+async def test_who_follows_a_board_that_is_removed_is_told_that_it_is_served_no_longer(
+    bench: Bench, tmp_path: Path, terminal: BoardTerminal
+) -> None:
+    file, second = File(tmp_path), BoardTerminal()
+    file.write(board_table("a", terminal) + board_table("b", second))
+    daemon = await bench.start(*file.arguments)
+    async with daemon.viewer() as viewer, trio.open_nursery() as nursery:
+        await watch(viewer, "b")
+        done: dict[str, tuple[int, str, str]] = {}
+
+        async def follow(*words: str) -> None:
+            command = [sys.executable, "-m", "esperctl", "--socket", str(daemon.socket), *words]
+            ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+            done[words[0]] = ended.returncode, ended.stdout.decode(), ended.stderr.decode()
+
+        for words in (("logs", "-f"), ("events", "-f"), ("attach",)):
+            nursery.start_soon(follow, *words, "b")
+        await viewer.wait_for(ViewerAttached, lambda body: body.viewers == 4)
+        await second.send(b"the last words\n")
+        await viewer.wait_for(Line)
+        file.write(board_table("a", terminal))
+        nursery.cancel_scope.deadline = trio.current_time() + 20
+        await reload(daemon)
+    second.hang_up()
+    assert len(done) == 3
+    for code, out, error in done.values():
+        assert code == 3
+        assert "the last words" in out
+        assert error.endswith(
+            "esperctl: board b is no longer served by esperd: the board is not configured any more\n"
+            "hint: see `esperctl boards`\n"
+        )
+
+
 async def test_another_baud_rate_opens_that_port_anew_and_no_other(
     bench: Bench, tmp_path: Path, terminal: BoardTerminal
 ) -> None:
@@ -122,8 +124,8 @@ async def test_another_baud_rate_opens_that_port_anew_and_no_other(
     file.write(board_table("a", terminal) + board_table("b", second))
     daemon = await bench.start(*file.arguments)
     async with daemon.viewer() as first_viewer, daemon.viewer() as second_viewer:
-        await watch(daemon, first_viewer, "a")
-        await watch(daemon, second_viewer, "b")
+        await watch(first_viewer, "a")
+        await watch(second_viewer, "b")
         file.write(board_table("a", terminal, "baud = 921600") + board_table("b", second))
         await reload(daemon)
         await first_viewer.wait_for(Gap)
@@ -145,7 +147,7 @@ async def test_a_file_that_is_not_valid_changes_nothing_and_says_why(
     file.write(board_table("a", terminal))
     daemon = await bench.start(*file.arguments)
     async with daemon.viewer() as viewer:
-        await watch(daemon, viewer, "a")
+        await watch(viewer, "a")
         file.write("baud = 9600\n" + board_table("a", terminal, "bauds = 9600"))
         await reload(daemon, "configuration not read again")
 
@@ -169,7 +171,7 @@ async def test_what_needs_a_restart_is_said_and_left_as_it_is(
     file.write(board_table("a", terminal))
     daemon = await bench.start(*file.arguments)
     async with daemon.viewer() as viewer:
-        await watch(daemon, viewer, "a")
+        await watch(viewer, "a")
         file.write(
             "socket_mode = '0666'\n[limits]\ndecode_coredumps = 3\ntail_bytes = '1 MiB'\n" + board_table("a", terminal)
         )
@@ -190,7 +192,7 @@ async def test_a_capture_that_a_removed_board_was_in_is_kept_and_decoded_by_the_
     file.write(board_table("a", terminal) + board_table("b", second))
     daemon = await bench.start(*file.arguments)
     async with daemon.viewer() as viewer:
-        await watch(daemon, viewer, "b")
+        await watch(viewer, "b")
         dump = b"================= CORE DUMP START =================\r\n" + b"AAAA" * 16 + b"\r\n"
         await second.send(dump)
         await viewer.wait_for_bytes(len(dump))
@@ -241,7 +243,7 @@ async def test_limits_prompts_and_elf_folders_change_while_the_port_stays_open(
     file.write(board_table("a", terminal))
     daemon = await bench.start(*file.arguments)
     async with daemon.viewer() as viewer:
-        await watch(daemon, viewer, "a")
+        await watch(viewer, "a")
         await terminal.send(PROMPT)
         await viewer.wait_for(CoredumpPrompted, lambda body: body.answered)
 
@@ -307,7 +309,7 @@ async def test_the_panics_of_a_board_that_is_removed_have_an_end_in_its_journal(
     file.write(board_table("a", terminal) + board_table("b", second))
     daemon = await bench.start(*file.arguments)
     async with daemon.viewer() as viewer:
-        await watch(daemon, viewer, "b")
+        await watch(viewer, "b")
         # Each another one, so that each is asked for; more than are decoded until the reload.
         await second.send(b"".join(b"Backtrace: 0x400d%04x:0x3ffb5f20\r\n" % number for number in range(30)))
         await viewer.wait_for(DecodeQueued, count=30)

@@ -88,6 +88,15 @@ async def test_a_file_in_the_place_of_the_socket_is_left_alone(bench: Bench, tmp
     assert path.read_text() == "not a socket"
 
 
+async def test_a_socket_that_was_named_is_not_put_into_a_directory_that_is_not_there(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "typo" / "b.sock"
+    refused = await bench.run_to_end("b=/dev/null", "--socket", str(path))
+    assert_explained(refused, 1, f"can't make the socket {path}: there is no directory {path.parent}", "make it first")
+    assert not path.parent.exists()
+
+
 async def test_a_socket_path_that_is_too_long_is_explained(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / ("long" * 30)
     assert_explained(await bench.run_to_end("b=/dev/null", "--socket", str(path)), 1, "too long", str(path))
@@ -144,6 +153,19 @@ async def stop_and_see(viewer: Viewer, process: trio.Process, number: signal.Sig
         code = await process.wait()
     await viewer.receive_to_end()
     return code
+
+
+async def test_a_second_signal_does_not_cut_an_orderly_end_and_is_told_what_is_waited_for(
+    bench: Bench, terminal: BoardTerminal
+) -> None:
+    daemon = await bench.start(f"b={terminal.path}")
+    # Both come while it sleeps; it finds the one with the lower number first.
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+        daemon.process.send_signal(number)
+    await daemon.wait_for_log("esperd stops reason=SIGINT")
+    await daemon.wait_for_log("esperd stops already signal=SIGTERM not_written_yet=b")
+    with trio.fail_after(20):
+        assert await daemon.process.wait() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

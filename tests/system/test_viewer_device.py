@@ -139,11 +139,12 @@ async def test_a_board_that_is_unplugged_is_said_to_be_absent_and_comes_back(
     async with attached(daemon, tmp_path) as screen:
         await wait_for_mode(screen, "DEVICE")
         terminal.hang_up()
-        await screen.wait_for("✗ absent", "is gone")
+        await screen.wait_for("✗ absent", "is gone", "keys are not sent")
+        await wait_for_mode(screen, "NO-PORT")
         await wait_until_whole(screen)
         # A key that can't be sent is told, and not sent later.
         await screen.press(b"lost")
-        await screen.wait_for("b is not connected")
+        await screen.wait_for("b is not connected: keys are not sent")
         again = BoardTerminal()
         port.unlink()
         port.symlink_to(again.path)

@@ -199,7 +199,7 @@ async def test_the_search_bar_shows_the_count_and_the_inspector_is_beside_or_ins
         await screen.wait_for("item 29")
         await command(screen, b"/")
         await screen.press(b"item 2")
-        await shows(screen, "Search", "item 2", "literal", "Enter searches the whole journal")
+        await shows(screen, "Search", "item 2", "literal", "Enter searches all lines and events")
         await screen.press(b"\r")
         await shows(screen, "match 11/11")
         await screen.press(b"N")

@@ -123,10 +123,11 @@ async def test_keys_are_bound_anew_and_help_names_them(daemon: Daemon, terminal:
 
 
 async def test_wrong_settings_are_told_and_nothing_is_started(daemon: Daemon, tmp_path: Path) -> None:
-    async with attached(daemon, tmp_path, settings="wrp = true\n") as screen:
+    async with attached(daemon, tmp_path, settings="wrp = true\nwrap = 3\n") as screen:
         assert await screen.wait_for_end() == 2
         text = " ".join(screen.text.split())
-        assert "viewer.toml: wrp is not a setting; did you mean wrap?" in text
+        assert "viewer.toml:1: wrp is not a setting; did you mean wrap?" in text
+        assert "viewer.toml:2: wrap is 3; it must be true or false" in text
         assert b"\x1b[?1049h" not in screen.output
 
 

@@ -1,6 +1,7 @@
 """Who may type on a board, and what everybody sees of it."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,26 @@ async def test_what_was_sent_reaches_the_board_and_is_an_event_that_names_the_se
     assert isinstance(sent, Tx)
     assert (sent.data, sent.why) == (b"help\r\n\x00\xff", "typed")
     assert ME in sent.who
+
+
+async def test_a_command_of_ones_own_is_sent_beside_the_own_viewer(daemon: Daemon, terminal: BoardTerminal) -> None:
+    async with daemon.viewer() as viewer:
+        await viewer.subscribe(Subscribe("b", after=0, interactive=True))
+        command = [sys.executable, "-m", "esperctl", "--socket", str(daemon.socket)]
+        await trio.run_process([*command, "send", "help"])
+        assert await terminal.receive() == b"help\r"
+        sent = (await viewer.wait_for(Tx)).body
+        assert isinstance(sent, Tx)
+        assert ME not in sent.who
+        asked = await trio.run_process([*command, "break"], capture_stderr=True, check=False)
+        assert asked.returncode == 1
+        assert asked.stderr.decode() == (
+            f"esperctl: b: {terminal.path} carries no break (a pseudo-terminal): that takes a serial port, here or "
+            "behind an rfc2217:// server\n"
+        )
+        assert await viewer.request(Send("b", b"mine\r")) == Done()
+        # It has kept the lease.
+        assert len(bodies(viewer.events, WriterChanged)) == 1
 
 
 async def test_nothing_is_sent_while_a_core_dump_arrives(daemon: Daemon, terminal: BoardTerminal) -> None:
