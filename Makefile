@@ -20,7 +20,7 @@ demo: $(VENV)/runtime
 	@$(BIN)/python demo/demo.py
 
 test: $(VENV)/development
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_FLAGS)
 
 test-systemd: $(BIN)/python
 	@$(BIN)/python tests/systemd/run.py

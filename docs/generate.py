@@ -27,6 +27,7 @@ from esperctl.viewer.model.actions import ACTIONS, GROUPS as ACTION_GROUPS, SEND
 from esperctl.viewer.model.keymap import KeyMap, key_text
 from esperd import errors as daemon_errors
 from esperd.cli import parser as daemon_parser
+from esperd.configuration import reference
 
 DOCS: Final = Path(__file__).resolve().parent
 SPEC: Final = DOCS.parent / "protocol" / "SPEC.md"
@@ -248,6 +249,10 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "reference/events.md": events_page,
     "reference/exit-codes.md": exit_codes_page,
     "viewer.md": viewer_page,
+    "configuration.md": reference.markdown,
+    "esperd.toml": reference.toml,
+    # What `esperctl service install` puts into place.
+    "../esperctl/service/esperd.toml": reference.toml,
 }
 
 

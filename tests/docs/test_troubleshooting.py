@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Final
 
@@ -42,11 +42,9 @@ def our_texts() -> set[str]:
 @cache
 def others_texts() -> set[str]:
     texts: set[str] = set()
-    for name in ("serial", "esptool"):
-        spec = find_spec(name)
-        assert spec is not None
-        assert spec.origin is not None
-        texts |= texts_of(Path(spec.origin).parent)
+    for name, package in (("pyserial", "serial"), ("esptool", "esptool")):
+        # Not by an import: beside `pytest` there is a script esptool.py, which would be found first.
+        texts |= texts_of(Path(str(distribution(name).locate_file(package))))
     return texts
 
 
