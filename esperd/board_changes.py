@@ -1,4 +1,7 @@
-"""Boards that a reload opens and closes: each by a task of its own, which a disk that hangs may keep longer than a reload waits."""
+"""Boards that a reload opens and closes.
+
+Each has a task of its own, which a disk that hangs may keep longer than a reload waits.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -45,7 +48,7 @@ class BoardChanges:
         self._nursery.start_soon(self._run, board, change)
 
     async def do(self, board: str, what: str, change: Callable[[], Awaitable[None]]) -> None:
-        """Changes a board, and waits for that; not one that is still being changed: then it is tried again after that."""
+        """Changes a board, and waits for that; one that is still being changed is tried again when that is over."""
         if board in self._changes:
             self._put_off(board)
         else:

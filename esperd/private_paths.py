@@ -36,7 +36,7 @@ class Stranger:
 
 
 def find_stranger(directory: Path) -> Stranger | None:
-    """The first on the way to *directory*, from the root on; None where there is none. Where nothing is yet counts as safe.
+    """The first on the way to *directory*, from the root on, or None. Where nothing is yet counts as safe.
 
     Links are followed if they are ours or root's, and what they lead over is looked at as well. A directory that has
     the sticky bit, such as /tmp, may be written to by others if there is another one on the way behind it: nobody can

@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import cast
 
 from esper_protocol.events import SessionOpened
 from esper_protocol.messages import Boards, ListBoards, Subscribe
@@ -36,8 +37,7 @@ async def reload(daemon: Daemon, words: str = "configuration read again") -> Non
 async def names_of(daemon: Daemon) -> list[str]:
     """The boards that it shows."""
     async with daemon.viewer() as viewer:
-        answer = await viewer.request(ListBoards())
-        assert isinstance(answer, Boards)
+        answer = cast("Boards", await viewer.request(ListBoards()))
         return [board.board for board in answer.boards]
 
 

@@ -1,6 +1,7 @@
 """What a reload does when something fails or hangs in the middle of it."""
 
 import dataclasses
+import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from typing_extensions import override
 
 from esperd.assembly import daemon_record, make_decoding, open_store
 from esperd.configuration.config import Config
@@ -55,6 +57,21 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     manager = Manager(tmp_path / "notify")
     yield manager
     manager.close()
+
+
+class Listening(logging.Filter):
+    """Waits for words of our log, all of which it lets through."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.heard = trio.Event()
+        self._words = words
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self._words in record.getMessage():
+            self.heard.set()
+        return True
 
 
 class Running:
@@ -111,6 +128,8 @@ async def test_a_board_that_can_not_be_closed_holds_up_no_reload_and_is_watched_
 ) -> None:
     mock_clock.rate = SPEED
     held, release = os.pipe()
+    complaint = Listening("watchdog waits part=disk board=b")
+    caplog.handler.addFilter(complaint)
     async with running(tmp_path, manager, "a", "b") as daemon:
         fleet, both = daemon.fleet, daemon.wanted
         # Its disk does not answer.
@@ -123,8 +142,7 @@ async def test_a_board_that_can_not_be_closed_holds_up_no_reload_and_is_watched_
 
         # Nobody takes it for a daemon that is well.
         with trio.fail_after(WATCHDOG_S):
-            while "watchdog waits part=disk board=b" not in caplog.text:
-                await trio.sleep(1)
+            await complaint.heard.wait()
         # The next one goes on, too, but for this board.
         daemon.wanted = dataclasses.replace(both, boards=(*both.boards, *config_for(tmp_path, "c").boards))
         daemon.reloader.ask()

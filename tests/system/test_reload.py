@@ -93,13 +93,13 @@ async def test_who_follows_a_board_that_is_removed_is_told_that_it_is_served_no_
         await watch(viewer, "b")
         done: dict[str, tuple[int, str, str]] = {}
 
-        async def follow(*words: str) -> None:
-            command = [sys.executable, "-m", "esperctl", "--socket", str(daemon.socket), *words]
+        async def follow(words: tuple[str, ...]) -> None:
+            command = [sys.executable, "-m", "esperctl", "--socket", str(daemon.socket), *words, "b"]
             ended = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
             done[words[0]] = ended.returncode, ended.stdout.decode(), ended.stderr.decode()
 
         for words in (("logs", "-f"), ("events", "-f"), ("attach",)):
-            nursery.start_soon(follow, *words, "b")
+            nursery.start_soon(follow, words)
         await viewer.wait_for(ViewerAttached, lambda body: body.viewers == 4)
         await second.send(b"the last words\n")
         await viewer.wait_for(Line)

@@ -1,4 +1,4 @@
-"""How much of a ``send`` can't be taken back is known, also when it is cancelled: to whom the port leads makes no odds."""
+"""How much of a ``send`` can't be taken back is known, also when it is cancelled, wherever the port leads."""
 
 from __future__ import annotations
 
@@ -79,11 +79,12 @@ async def test_a_serial_port_server_gets_no_more_than_that(
     listener: trio.SocketListener, nursery: trio.Nursery
 ) -> None:
     number = listener.socket.getsockname()[1]
-    counted = 0
+    counted, closed = 0, trio.Event()
 
     async def send() -> None:
         nonlocal counted
         counted = await count_until_cancelled(endpoint(f"rfc2217://127.0.0.1:{number}"), MUCH)
+        closed.set()
 
     nursery.start_soon(send)
     async with await listener.accept() as far:
@@ -92,8 +93,7 @@ async def test_a_serial_port_server_gets_no_more_than_that(
         while LAST_REQUEST not in said:
             said += await far.receive_some()
         arrived = said.partition(LAST_REQUEST)[2]
-        while not counted:
-            await trio.sleep(0.01)
+        await closed.wait()
         async for part in far:
             arrived += part
     # What waited in our own buffer as the port was closed went nowhere.
