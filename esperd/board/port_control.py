@@ -66,6 +66,8 @@ class PortControl:
                 finally:
                     if sent_bytes:
                         self._publisher.publish(Tx(data[:sent_bytes], who, why))
+                if writing.cancelled_caught:
+                    raise self._gone()
         if scope.cancelled_caught:
             raise CommandError(
                 "timed_out",
@@ -73,8 +75,6 @@ class PortControl:
                 f"{sent_bytes} of {len(data)} bytes were written",
                 "reset it, or check that its firmware reads its console",
             )
-        if writing.cancelled_caught:
-            raise self._gone()
 
     async def reset(self, who: str, *, bootloader: bool) -> None:
         """Pulses EN by the control lines; with *bootloader* GPIO0 is low as EN rises.

@@ -83,7 +83,7 @@ class Tree:
 def tree(tmp_path: Path) -> Tree:
     # Others may pass, as through the folders of a real system.
     for folder in (tmp_path, *tmp_path.parents):
-        if folder.name.startswith("pytest-") or folder == tmp_path:
+        if folder.name.startswith(("pytest-", "popen-")) or folder == tmp_path:
             folder.chmod(folder.stat().st_mode | 0o055)
     return Tree(tmp_path)
 

@@ -109,7 +109,7 @@ def read_only_folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "read-only"
     (folder / "boards").mkdir(parents=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "esperd-test", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "esperd-test", folder], capture_output=True, check=False
     )
     if mounted.returncode != 0:
         pytest.skip(f"mounting is not allowed here: {mounted.stderr.decode()}")
