@@ -61,6 +61,13 @@ def text_width(text: str) -> int:
     return len(text) if text.isascii() else sum(map(width_of, text))
 
 
+def leading_marks(text: str) -> int:
+    """How many characters at the beginning of any *text* go with the one before it."""
+    if text.isascii():
+        return 0
+    return next((index for index, character in enumerate(text) if not _is_mark(character)), len(text))
+
+
 def printable(text: str, column: int = 0) -> str:
     """*text* with nothing in it that a terminal would obey; tabs become spaces, counted from *column*."""
     if text.isascii():
@@ -72,6 +79,10 @@ def printable(text: str, column: int = 0) -> str:
         if 0 in map(width_of, text.replace("\t", " ")):
             text = "".join(_with_few_marks(text))
     return _without_tabs(text, column) if "\t" in text else text
+
+
+def _is_mark(character: str) -> bool:
+    return character in _DROPPED or (character.isprintable() and wcwidth(character) == 0)
 
 
 def _with_few_marks(text: str) -> Iterator[str]:

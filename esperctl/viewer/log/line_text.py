@@ -6,7 +6,7 @@ The same text is what a search and a filter look at: ``plain_text``.
 import re
 from typing import Final
 
-from esperctl.viewer.log.cells import printable, text_width
+from esperctl.viewer.log.cells import leading_marks, printable, text_width
 from esperctl.viewer.log.levels import style_of_level
 from esperctl.viewer.log.open_line import NEEDS_TERMINAL, terminal_line
 from esperctl.viewer.log.sgr import apply_sgr
@@ -83,14 +83,26 @@ def _styled(text: str, data: bytes) -> StyledText:
     if "\x1b" not in text:
         return StyledText(printable(text), ((0, style_of_level(data)),))
     pieces: list[tuple[str, Style]] = []
-    style = PLAIN
     column = 0
-    parts = _SGR.split(text)
-    for index, part in enumerate(parts):
+    for part, style in _parts(text):
+        shown = printable(part, column)
+        column += text_width(shown)
+        pieces.append((shown, style))
+    return joined(pieces)
+
+
+def _parts(text: str) -> list[tuple[str, Style]]:
+    """What is between changes of style; a mark on a letter looks like that letter."""
+    parts: list[tuple[str, Style]] = []
+    style = PLAIN
+    for index, part in enumerate(_SGR.split(text)):
         if index % 2:
             style = apply_sgr(style, part)
-        elif part:
-            shown = printable(part, column)
-            column += text_width(shown)
-            pieces.append((shown, style))
-    return joined(pieces)
+            continue
+        marks = leading_marks(part) if parts else 0
+        if marks:
+            before, style_before = parts[-1]
+            parts[-1] = before + part[:marks], style_before
+        if len(part) > marks:
+            parts.append((part[marks:], style))
+    return parts

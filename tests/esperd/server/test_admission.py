@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from esper_protocol.events import ViewerAttached
 from esper_protocol.messages import ListBoards, Subscribe
@@ -118,7 +119,7 @@ async def test_a_client_is_served_under_its_number_while_names_are_not_to_be_had
     assert f"name of a user not found within 1 s uid={os.geteuid()}" in caplog.text
 
 
-async def test_a_name_is_asked_for_once_in_some_minutes(autojump_clock: trio.abc.Clock) -> None:
+async def test_a_name_is_asked_for_once_in_some_minutes(mock_clock: trio.testing.MockClock) -> None:
     asked: list[int] = []
 
     def look_up(user: int) -> str:
@@ -127,7 +128,7 @@ async def test_a_name_is_asked_for_once_in_some_minutes(autojump_clock: trio.abc
 
     names = UserNames(look_up)
     assert [await names.name(7), await names.name(7), await names.name(8)] == ["user1", "user1", "user2"]
-    await trio.sleep(301)
+    mock_clock.jump(301)
     assert await names.name(7) == "user3"
 
 

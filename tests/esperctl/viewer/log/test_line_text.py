@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from wcwidth import wcswidth, wcwidth
 
 from esperctl.viewer.log.cells import text_width
@@ -70,6 +70,9 @@ def styles_of(spans: tuple[Span, ...]) -> list[tuple[str, Style]]:
 
 
 @given(DATA)
+@example(b"a\x1b[31m\xcc\x81")
+@example(b"a\x1b[31m\x1b[1m\xe2\x80\x8d\xcc\x81b\x1b[0m\xcc\x81")
+@example(b"\t\x1b[31m\xcc\x81" + 5 * b"\x1b[1m\xcc\x81")
 def test_whatever_a_board_says_only_printable_cells_are_left(data: bytes) -> None:
     text = styled_line(data).text
     assert text.isprintable()
