@@ -21,9 +21,9 @@ from esperd.board.board import Board, BoardParts
 from esperd.board.device_claims import DeviceClaims
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity
-from esperd.clock import rfc3339
 from esperd.configuration.config import BoardConfig, Config
 from esperd.core.limits import CoreLimits
+from esperd.daemon_log.log_files import fault_log_path, log_path
 from esperd.decode.decoder_process import WORKER, DecoderProcess
 from esperd.decode.decoding import Decoding
 from esperd.decode.elf_store import ElfStore
@@ -32,7 +32,6 @@ from esperd.decode.jobs import DecodeJobs
 from esperd.decode.panic_jobs import PanicJobs
 from esperd.decode.symbolizer_process import SYMBOLIZER
 from esperd.errors import StartError
-from esperd.log_files import fault_log_path, log_path
 from esperd.ports.endpoint_kinds import SimulatedEndpoint
 from esperd.simulation.scenarios import FIRMWARE_ELF
 from esperd.storage.board_lock import board_directory, hold_board, owner_of
@@ -41,6 +40,7 @@ from esperd.storage.coredumps import CoredumpStore, RetentionLimits
 from esperd.storage.disk_writer import DiskWriter
 from esperd.storage.journal import Journal, JournalLimits, Recovery
 from esperd.storage.tail import Tail
+from esperd.system.clock import rfc3339
 
 _log: Final = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ import trio
 
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.configuration.config import Config, default_directories, load_config
+from esperd.configuration.sizes import size_text
 from esperd.daemon import run_daemon
+from esperd.daemon_log.log_files import DaemonLog
 from esperd.errors import EXIT_BUSY, EXIT_FAILED, EXIT_INTERRUPTED, EsperdError, InvalidFileError
-from esperd.log_files import DaemonLog
-from esperd.private_paths import check_owner
 from esperd.service.manager import ServiceManager, take_service_manager
 from esperd.service.restarts import Restarts
 from esperd.settings import Limits
-from esperd.sizes import size_text
+from esperd.system.private_paths import check_owner
 
 _log: Final = logging.getLogger(__name__)
 

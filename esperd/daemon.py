@@ -19,12 +19,12 @@ import trio
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.assembly import daemon_record, make_decoding, open_store
 from esperd.board.board import Board
-from esperd.clock import rfc3339, wall_ns
 from esperd.configuration.config import Config
-from esperd.fleet import Fleet, HeldBoard
-from esperd.handover import hand_over_devices
+from esperd.fleet.fleet import Fleet, HeldBoard
+from esperd.fleet.handover import hand_over_devices
+from esperd.fleet.reload import Reloader
+from esperd.fleet.telemetry import publish_telemetry
 from esperd.hooks.crash_hooks import CrashHooks
-from esperd.reload import Reloader
 from esperd.server.admission import serve_client
 from esperd.server.listener import accept_clients, open_listener, serve_on
 from esperd.server.registry import Registry, ServingRules
@@ -32,7 +32,7 @@ from esperd.service.manager import ServiceManager
 from esperd.service.status import report_status
 from esperd.service.watchdog import Watchdog
 from esperd.storage.orphans import Orphans
-from esperd.telemetry import publish_telemetry
+from esperd.system.clock import rfc3339, wall_ns
 
 _log: Final = logging.getLogger(__name__)
 

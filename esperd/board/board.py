@@ -43,10 +43,10 @@ from esperd.errors import CommandError, innermost
 from esperd.ports.endpoint_kinds import Endpoint, OpenableEndpoint
 from esperd.ports.opening import open_device, open_port
 from esperd.ports.port import Port, PortBusy, PortError
-from esperd.resident_memory import rss_bytes
 from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.disk_writer import DiskWriter
 from esperd.storage.journal import Journal
+from esperd.system.resident_memory import rss_bytes
 
 _log: Final = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ import msgspec
 from esper_protocol.events import CaptureEndReason, CoredumpEnded, Failure
 from esper_protocol.records import CoredumpRecord
 from esperd.board.publisher import Publisher
-from esperd.clock import rfc3339, wall_ns
 from esperd.core.capture import CapturedBytes, CaptureEnding
 from esperd.core.pipeline import CaptureOpened
 from esperd.decode.job import BoardLink
@@ -18,6 +17,7 @@ from esperd.decode.jobs import DecodeJobs
 from esperd.storage.coredump_files import CORE_NAME, RAW_NAME, Extent
 from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.disk_writer import DiskWriter
+from esperd.system.clock import rfc3339, wall_ns
 
 _log: Final = logging.getLogger(__name__)
 

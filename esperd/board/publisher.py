@@ -21,9 +21,9 @@ from esper_protocol.events import (
     seq_count,
 )
 from esperd.board.summary import BoardSummary
-from esperd.clock import wall_ns
 from esperd.storage.disk_writer import DiskWriter
 from esperd.storage.tail import Entry, Tail
+from esperd.system.clock import wall_ns
 
 # What must survive a power cut that comes with it: synced at once, not within a second.
 _URGENT: Final = (Panic, CoredumpStarted, CoredumpEnded, SessionLost, DaemonStarted, DaemonStopping)

@@ -18,7 +18,7 @@ from esper_protocol.events import (
     WriterChanged,
 )
 from esper_protocol.records import BoardState, CrashSummary
-from esperd.clock import rfc3339
+from esperd.system.clock import rfc3339
 
 
 @dataclass(slots=True)

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import inspect
 
 from esper_protocol.toml_lines import KeyPath, key_lines
+from esperd.configuration.sizes import UnknownUnitError, parse_duration_s, parse_size, size_text
 from esperd.configuration.syntax import parse_toml
 from esperd.errors import ConfigurationError
 from esperd.ports.names import NAME_RULE, is_board_name
 from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
-from esperd.sizes import UnknownUnitError, parse_duration_s, parse_size, size_text
 
 _Table = TypeVar("_Table", Settings, Limits, DecodeSettings, AccessSettings, BoardSettings, HookSettings)
 

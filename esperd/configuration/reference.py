@@ -17,8 +17,8 @@ import msgspec
 
 from esperd import settings
 from esperd.configuration.file import allowed_text, fields_of
+from esperd.configuration.sizes import size_text
 from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
-from esperd.sizes import size_text
 
 _COLUMNS: Final = 100
 

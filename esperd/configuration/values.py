@@ -10,8 +10,8 @@ from esperd.configuration.config import default_directories
 from esperd.configuration.file import SettingsFile, fields_of, key_text, setting
 from esperd.configuration.service_unit import Assignment
 from esperd.configuration.service_viewpoint import ServiceViewpoint
+from esperd.configuration.sizes import size_text
 from esperd.settings import Limits, Settings
-from esperd.sizes import size_text
 
 DEFAULT = "default"
 

@@ -13,7 +13,7 @@ from typing import Final
 from esper_protocol.records import Machine
 from esperd.decode.program import ProgramError
 from esperd.decode.program.elf import ElfFile
-from esperd.regular_file import open_regular
+from esperd.system.regular_file import open_regular
 
 _MAGIC: Final = 0xABCD5432
 _DESCRIPTION: Final = struct.Struct("<4I32s32s")

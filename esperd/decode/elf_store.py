@@ -15,12 +15,12 @@ from typing import BinaryIO, Final
 import msgspec
 
 from esper_protocol.records import ElfRecord
-from esperd.clock import rfc3339, wall_ns
 from esperd.decode.elf_description import describe_elf
 from esperd.decode.request import KnownElf
 from esperd.errors import CommandError
-from esperd.regular_file import open_regular, read_regular
 from esperd.storage.files import TEMPORARY_SUFFIX, Access, make_directory, replace_file, sync_directory
+from esperd.system.clock import rfc3339, wall_ns
+from esperd.system.regular_file import open_regular, read_regular
 
 MIN_PREFIX_DIGITS: Final = 4
 _SHA256: Final = re.compile("[0-9a-f]{64}")

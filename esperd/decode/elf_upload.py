@@ -13,7 +13,7 @@ from esperd.decode.elf_description import describe_elf
 from esperd.decode.elf_store import ElfStore, sha256_of
 from esperd.decode.program import ProgramError
 from esperd.errors import CommandError
-from esperd.regular_file import open_regular
+from esperd.system.regular_file import open_regular
 
 MAX_PART_BYTES: Final = 512 * 1024
 _COPY_BYTES: Final = 1024 * 1024

@@ -9,9 +9,9 @@ import trio
 
 from esper_protocol.events import Body, DecodeCancelled, DecodeFailed, DecodeFinished, DecodeTimedOut
 from esper_protocol.records import CoredumpRecord
-from esperd.clock import rfc3339, wall_ns
 from esperd.decode.decoder_process import DecodeOptions
 from esperd.decode.outcome import Outcome
+from esperd.system.clock import rfc3339, wall_ns
 
 STOPPED: Final = "the daemon stops"
 # A report of more JSON or lines of text than this stays in its file: an event is sent to every viewer.

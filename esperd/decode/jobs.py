@@ -18,13 +18,13 @@ import trio
 
 from esper_protocol.events import Body, DecodeQueued, DecodeStarted
 from esper_protocol.records import CoredumpRecord, DecodeRecord, ElfRecord
-from esperd.clock import rfc3339, wall_ns
 from esperd.decode.decoder_process import DecodeOptions, DecoderProcess, remove_work_dirs, work_dir
 from esperd.decode.elf_choice import usable_sha256
 from esperd.decode.job import STOPPED, BoardLink, Job, JobNumbers, end_event, note_end
 from esperd.decode.outcome import Outcome
 from esperd.storage.coredump_files import REPORT_NAME
 from esperd.storage.coredumps import CoredumpStore
+from esperd.system.clock import rfc3339, wall_ns
 
 _log: Final = logging.getLogger(__name__)
 

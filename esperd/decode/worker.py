@@ -32,7 +32,7 @@ from esperd.decode.request import (
     KnownElf,
 )
 from esperd.decode.stdin_watch import die_with_stdin
-from esperd.regular_file import open_regular
+from esperd.system.regular_file import open_regular
 
 _NATIVE: Final = NativeBackend()
 # A request names the ELF files of a full store, which are some thousands at most.

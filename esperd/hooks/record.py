@@ -7,8 +7,8 @@ import msgspec
 
 from esper_protocol.records import CoredumpRecord
 from esperd.board.board import Board
-from esperd.clock import rfc3339
 from esperd.hooks.crash_watch import Crash
+from esperd.system.clock import rfc3339
 
 # A report may hold every task of a large program; of it only the crashed one's functions are told.
 _MAX_REPORT_BYTES: Final = 64 * 1024 * 1024

@@ -9,11 +9,11 @@ import pwd
 import stat
 from functools import partial
 
-from esperd.name_service import ask_in_time
 from esperd.ports.holders import Holder, describe_holders, find_holders
 from esperd.ports.port import PortBusy, PortError, PortNotFound, PortPermission, PortUnsupported
 from esperd.ports.tty import TtyPort, is_pseudo_terminal, take_exclusively
 from esperd.ports.tty_settings import actual_baud_rate, make_raw
+from esperd.system.name_service import ask_in_time
 
 # EIO after the hang-up of a pseudo-terminal or a USB device, ENXIO and ENODEV from drivers already unbound.
 _GONE_ERRORS = frozenset({errno.EIO, errno.ENXIO, errno.ENODEV})

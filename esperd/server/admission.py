@@ -6,7 +6,7 @@ from typing import Final
 
 from esper_protocol.connection import ServerConnection
 from esper_protocol.messages import ErrorResponse
-from esperd.limited_log import LimitedLog
+from esperd.daemon_log.limited_log import LimitedLog
 from esperd.server.client import SOFTWARE, ClientSession
 from esperd.server.output import Output
 from esperd.server.peer import Peer, peer_of

@@ -16,8 +16,8 @@ from esper_protocol.messages import ErrorResponse, Hello, Request, Response, Res
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board
 from esperd.board.lease import Writer
+from esperd.daemon_log.limited_log import LimitedLog
 from esperd.errors import CommandError, innermost
-from esperd.limited_log import LimitedLog
 from esperd.server.output import Output
 from esperd.server.peer import Peer
 from esperd.server.registry import Registry

@@ -10,8 +10,8 @@ from typing import Final
 import trio
 
 from esperd.errors import StartError
-from esperd.private_paths import check_owner
 from esperd.storage.files import Access, make_directory
+from esperd.system.private_paths import check_owner
 
 _BACKLOG: Final = 64
 # sun_path holds 108 bytes with its final zero. Source: unix(7).

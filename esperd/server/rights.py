@@ -7,8 +7,8 @@ import msgspec
 
 from esper_protocol import messages
 from esper_protocol.messages import RequestBody
+from esperd.daemon_log.limited_log import LimitedLog
 from esperd.errors import CommandError
-from esperd.limited_log import LimitedLog
 from esperd.permissions import Permissions, Right
 from esperd.server.peer import Peer
 

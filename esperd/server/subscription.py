@@ -8,10 +8,10 @@ from esper_protocol.codec import encode_message
 from esper_protocol.events import Event, Gap, GapReason
 from esper_protocol.messages import HistoryEnd
 from esperd.board.board import Board
-from esperd.clock import wall_ns
 from esperd.server.output import Output
 from esperd.storage.journal_reader import JournalReader, Missing, Stretch
 from esperd.storage.tail import Entry
+from esperd.system.clock import wall_ns
 
 _BATCH_BYTES: Final = 256 * 1024
 # How long the disk may take nothing before a viewer goes on without what memory has dropped; it is written to 20 times

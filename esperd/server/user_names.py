@@ -8,8 +8,8 @@ from typing import Final
 
 import trio
 
-from esperd.limited_log import LimitedLog
-from esperd.name_service import DEADLINE_S, ask_in_time
+from esperd.daemon_log.limited_log import LimitedLog
+from esperd.system.name_service import DEADLINE_S, ask_in_time
 
 _log: Final = LimitedLog(logging.getLogger(__name__))
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from esperd.regular_file import read_regular
 from esperd.simulation.errors import SimulationError
+from esperd.system.regular_file import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

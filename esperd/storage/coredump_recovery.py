@@ -10,10 +10,10 @@ from typing import Final
 import msgspec
 
 from esper_protocol.records import CoredumpRecord
-from esperd.clock import rfc3339
 from esperd.core.container import ContainerVerifier
 from esperd.storage.coredump_files import CORE_NAME, RAW_NAME, RECORD_NAME, REFUSED_NAME, CoredumpFiles, split_id
 from esperd.storage.files import TEMPORARY_SUFFIX
+from esperd.system.clock import rfc3339
 
 _log: Final = logging.getLogger(__name__)
 

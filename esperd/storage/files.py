@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from esperd.private_paths import check_safe
+from esperd.system.private_paths import check_safe
 
 TEMPORARY_SUFFIX = ".part"
 

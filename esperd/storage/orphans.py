@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 
 from esper_protocol.records import CoredumpRecord
-from esperd.clock import rfc3339
 from esperd.storage.board_lock import keep_board_idle
 from esperd.storage.coredump_files import CoredumpFiles, split_id
 from esperd.storage.coredump_recovery import close_cut_capture, load_record
 from esperd.storage.coredumps import age
+from esperd.system.clock import rfc3339
 
 
 class Orphans:

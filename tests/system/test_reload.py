@@ -28,7 +28,7 @@ from esper_protocol.events import (
     ViewerAttached,
 )
 from esper_protocol.messages import HistoryEnd, Send, Subscribe
-from esperd.fleet import REMOVED
+from esperd.fleet.fleet import REMOVED
 from esperd.simulation.scenarios import FIRMWARE_ELF
 from esperd.testing.daemon import Bench
 from esperd.testing.reloading import File, board_table, names_of, reload, watch

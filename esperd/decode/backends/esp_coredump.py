@@ -32,7 +32,7 @@ from esperd.decode.errors import DecodeError, ElfMismatchError
 from esperd.decode.image import CoreImage, read_image
 from esperd.decode.report import DecoderReport, ElfMatch, Report, TaskReport
 from esperd.decode.request import ESP_COREDUMP, DecodeRequest
-from esperd.regular_file import check_regular, open_regular
+from esperd.system.regular_file import check_regular, open_regular
 
 # The tool asks GDB one thing after the other, and takes no answer within this time for an empty one. It waits as long
 # for what GDB refuses, which is two questions for each task whose control block can't be read.

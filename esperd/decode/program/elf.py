@@ -20,7 +20,7 @@ from esperd.decode.program.errors import DamagedProgramError, ProgramError
 from esperd.decode.program.limits import MAX_SECTION_BYTES, MAX_SECTIONS
 from esperd.decode.program.model import Machine
 from esperd.decode.program.work import Work
-from esperd.regular_file import open_regular
+from esperd.system.regular_file import open_regular
 
 _HEADER: Final = struct.Struct("<16sHHIIIIIHHHHHH")
 _SECTION: Final = struct.Struct("<10I")

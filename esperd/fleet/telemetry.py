@@ -7,7 +7,7 @@ import trio
 
 from esper_protocol.events import Telemetry
 from esperd.board.board import Board
-from esperd.resident_memory import rss_bytes
+from esperd.system.resident_memory import rss_bytes
 
 _PERIOD_S: Final = 60.0
 

@@ -15,11 +15,11 @@ import trio
 from esper_protocol.events import Failure, Note
 from esperd.assembly import builtin_elfs, core_limits, journal_limits, retention_limits, worker_command
 from esperd.board.board import Board
-from esperd.board_changes import BoardChanges
 from esperd.configuration.changes import Changes, compare
 from esperd.configuration.config import BoardConfig, Config
 from esperd.errors import EsperdError
-from esperd.fleet import REMOVED, Fleet
+from esperd.fleet.board_changes import BoardChanges
+from esperd.fleet.fleet import REMOVED, Fleet
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.server.registry import Registry
 from esperd.service.manager import ServiceManager

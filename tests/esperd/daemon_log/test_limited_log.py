@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from esperd.limited_log import LimitedLog
+from esperd.daemon_log.limited_log import LimitedLog
 
 
 def test_of_each_kind_of_line_some_are_written_each_minute_and_the_others_are_counted(

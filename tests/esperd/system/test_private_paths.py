@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from esperd.errors import StartError
-from esperd.private_paths import check_owner
 from esperd.server.listener import open_listener
 from esperd.storage.files import Access, make_directory
+from esperd.system.private_paths import check_owner
 from esperd.testing.daemon import Bench
 
 OTHER = pwd.getpwnam("daemon")

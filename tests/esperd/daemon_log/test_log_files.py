@@ -10,7 +10,7 @@ from typing import TextIO
 
 import pytest
 
-from esperd.log_files import LogWriter
+from esperd.daemon_log.log_files import LogWriter
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from esperd.assembly import make_decoding, open_store
-from esperd.fleet import Fleet
+from esperd.fleet.fleet import Fleet
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.settings import Limits
 from esperd.testing.boards import config_for

@@ -2,7 +2,7 @@ import os
 
 import trio
 
-from esperd.name_service import ask_in_time
+from esperd.system.name_service import ask_in_time
 
 
 async def test_an_answer_that_comes_is_given() -> None:

@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from esperd.assembly import daemon_record, make_decoding, open_store
 from esperd.configuration.config import Config
-from esperd.fleet import Fleet
+from esperd.fleet.fleet import Fleet
+from esperd.fleet.reload import Reloader
 from esperd.hooks.crash_hooks import CrashHooks
-from esperd.reload import Reloader
 from esperd.server.registry import Registry
 from esperd.service.manager import ServiceManager
 from esperd.service.watchdog import Watchdog

@@ -10,7 +10,7 @@ from esperd.configuration.reference import EXAMPLES, TABLES, entries_of, field_t
 from esperd.hooks.record import CrashRecord
 from esperd.settings import Settings
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 _ALL_TABLES: tuple[type[msgspec.Struct], ...] = (Settings, *TABLES.values())
 
 

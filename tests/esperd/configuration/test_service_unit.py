@@ -6,7 +6,7 @@ import pytest
 
 from esperd.configuration.service_unit import SHIPPED, read_unit
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

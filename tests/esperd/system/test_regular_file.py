@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from esperd.regular_file import check_regular, open_regular, read_regular
+from esperd.system.regular_file import check_regular, open_regular, read_regular
 from esperd.testing.elf_builds import unopened_terminal
 
 

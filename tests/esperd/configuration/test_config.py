@@ -9,10 +9,10 @@ import pytest
 
 from esperd.cli import parser
 from esperd.configuration.config import Config, examine_all, load_config
+from esperd.configuration.sizes import UnknownUnitError, parse_duration_s, parse_size, size_text
 from esperd.configuration.viewpoint import OwnProcess
 from esperd.errors import EXIT_FAILED, EXIT_USAGE, ConfigurationError, InvalidFileError
 from esperd.settings import GIB, KIB, MIB, Limits
-from esperd.sizes import UnknownUnitError, parse_duration_s, parse_size, size_text
 from esperd.storage.files import Access
 
 if TYPE_CHECKING:
