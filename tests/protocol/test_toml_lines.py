@@ -3,7 +3,7 @@ import tomllib
 import pytest
 from hypothesis import given, strategies
 
-from esper_protocol.toml_lines import key_lines
+from esper_protocol.toml_lines import key_lines, line_of, statements
 
 TEXT = '''\
 # a comment with [limits] in it
@@ -59,6 +59,20 @@ def test_each_key_has_the_line_that_it_begins_in() -> None:
 
 def test_lines_that_end_as_windows_ends_them_are_counted_the_same() -> None:
     assert key_lines(TEXT.replace("\n", "\r\n")) == key_lines(TEXT)
+
+
+def test_a_key_that_is_not_written_stands_where_the_table_around_it_does() -> None:
+    lines = key_lines(TEXT)
+    assert line_of(lines, ("limits", "clients")) == 11
+    assert line_of(lines, ("limits", "line_bytes")) == 10
+    assert line_of(lines, ("boards", "d", "port")) == 12
+    assert line_of(lines, ("log_level",)) is None
+
+
+def test_what_does_not_parse_comes_last_if_it_is_wanted() -> None:
+    text = "a = 1\nb = [\nc = 2\n"
+    assert list(statements(text)) == [(1, "a = 1\n")]
+    assert list(statements(text, unfinished=True)) == [(1, "a = 1\n"), (2, "b = [\nc = 2\n\n")]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only a comment", "a = 1"])
