@@ -22,6 +22,7 @@ from esperctl.arguments import Arguments, Parser
 from esperctl.client import Client
 from esperctl.daemons import open_daemons
 from esperctl.dump_files import dump_file
+from esperctl.elf_stores import elf_stores
 from esperctl.errors import EXIT_DONE, FailedError, RequestError, TimedOutError, UsageError
 from esperctl.local_decoder import DEFAULT_TIMEOUT_S, Answer, Problem, decode_file, format_html
 from esperctl.output import Output
@@ -115,8 +116,9 @@ def _print(report: object, text: str, arguments: Arguments, output: Output) -> N
 def _decode_file(path: Path, arguments: Arguments, output: Output) -> int:
     """Prints the text of all dumps in it, or the report of one as a document."""
     is_document = arguments.json or arguments.html is not None
+    stores = [] if arguments.elf else elf_stores(arguments.socket, output)
     if arguments.number is not None or is_document:
-        answer = _ask(path, arguments.number, arguments)
+        answer = _ask(path, arguments.number, stores, arguments)
         if answer.error is not None:
             raise _failure(answer.error, answer, arguments)
         _print(answer.report, answer.text or "", arguments, output)
@@ -125,19 +127,18 @@ def _decode_file(path: Path, arguments: Arguments, output: Output) -> int:
                 f"{answer.count} core dumps in {_name(arguments)}; this is the last ({answer.number}, at line "
                 f"{answer.line}); --number picks another"
             )
-        code = EXIT_DONE
-    else:
-        code = _print_all(path, arguments, output)
-    if arguments.elf is None and code == EXIT_DONE:
-        output.talk("without an ELF file there are registers and tasks, but no functions; name it with --elf")
-    return code
+        _tell_missing_elf([answer], output)
+        return EXIT_DONE
+    return _print_all(path, stores, arguments, output)
 
 
-def _print_all(path: Path, arguments: Arguments, output: Output) -> int:
+def _print_all(path: Path, stores: list[str], arguments: Arguments, output: Output) -> int:
     """One that can't be decoded does not keep the others from it; the exit code tells of it."""
     code, number, count = EXIT_DONE, 1, 1
+    answers: list[Answer] = []
     while number <= count:
-        answer = _ask(path, number, arguments)
+        answer = _ask(path, number, stores, arguments)
+        answers.append(answer)
         count = answer.count
         if answer.error is None:
             if count > 1:
@@ -152,15 +153,25 @@ def _print_all(path: Path, arguments: Arguments, output: Output) -> int:
             output.warn(failure)
             code = failure.exit_code
         number += 1
+    _tell_missing_elf(answers, output)
     return code
 
 
-def _ask(path: Path, number: int | None, arguments: Arguments) -> Answer:
+def _tell_missing_elf(answers: list[Answer], output: Output) -> None:
+    if any(answer.report is not None and answer.report.get("elf_path") is None for answer in answers):
+        output.talk(
+            "without an ELF file there are registers and tasks, but no functions; name it with --elf, or add it to "
+            "the ones that are known: `esperctl elf add PATH`"
+        )
+
+
+def _ask(path: Path, number: int | None, stores: list[str], arguments: Arguments) -> Answer:
     with tempfile.TemporaryDirectory(prefix="esperctl-") as work_dir:
         return decode_file(
             {
                 "dump": str(path),
                 "number": number,
+                "elf_stores": stores,
                 "elf": None if arguments.elf is None else str(Path(arguments.elf).absolute()),
                 "force": arguments.force,
                 "locals": arguments.verbose,

@@ -1,10 +1,8 @@
 """``esperctl decode``: panic text from anywhere, pasted or piped in, with functions and lines."""
 
-import os
-
 from esperctl.arguments import Arguments, Parser
-from esperctl.daemons import open_daemons
-from esperctl.errors import EXIT_DONE, EsperctlError
+from esperctl.elf_stores import elf_stores
+from esperctl.errors import EXIT_DONE
 from esperctl.local_decoder import explain_text
 from esperctl.output import Output
 from esperctl.safe_text import safe_text
@@ -16,7 +14,6 @@ backtrace of an Xtensa chip, the registers and stack memory of a RISC-V one, or
 single addresses. Needs no toolchain and no daemon: without --elf, the program
 is looked for in the ELF files that were added to one (`esperctl elf add`), by
 the SHA-256 in the text."""
-_STATE_DIRS = ("/var/lib/esperd",)
 # A terminal's scrollback is a few megabytes; nobody pastes more.
 _MOST_BYTES = 16 * 1024 * 1024
 
@@ -31,26 +28,8 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: Arguments, output: Output) -> int:
     """Explains the text."""
     elfs: list[str] = arguments.elf
-    stores = [] if elfs else _stores(arguments.socket, output)
+    stores = [] if elfs else elf_stores(arguments.socket, output)
     text = b"".join(read_standard_input("panic", _MOST_BYTES, output))
     for line in explain_text(text, elfs, stores).splitlines():
         output.line(safe_text(line))
     return EXIT_DONE
-
-
-def _stores(socket: str | None, output: Output) -> list[str]:
-    """The ELF stores of the daemons that run, and the ones that those leave which do not.
-
-    Raises:
-        EsperctlError: the daemon that was named can't be asked.
-    """
-    state_dirs: list[str] = []
-    try:
-        with open_daemons(socket, output) as daemons:
-            state_dirs += [daemon.record.state_dir for daemon in daemons.found]
-    except EsperctlError:
-        if socket:
-            raise
-    home = os.environ.get("XDG_STATE_HOME", "")
-    state_dirs += [f"{home if home.startswith('/') else os.path.expanduser('~/.local/state')}/esperd", *_STATE_DIRS]  # noqa: PTH111 - pathlib costs
-    return [f"{state_dir}/elfs" for state_dir in dict.fromkeys(state_dirs)]

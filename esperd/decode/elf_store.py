@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -219,3 +220,13 @@ class ElfStore:
                 return
             self.remove(record.sha256)
             total -= record.size_bytes
+
+
+def known_in(directories: Iterable[Path]) -> list[KnownElf]:
+    """What is stored in several folders, each file once; nothing of those that can't be read."""
+    found: dict[str, KnownElf] = {}
+    for directory in directories:
+        # Another user's is not ours to read, and no reason not to look into our own.
+        with contextlib.suppress(OSError):
+            found |= {elf.sha256: elf for elf in ElfStore(directory, 0, Access()).known()}
+    return list(found.values())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from esper_protocol.records import Machine
-from esperd.decode.elf_store import ElfStore
+from esperd.decode.elf_store import known_in
 from esperd.decode.errors import DecodeError, WrongChipError
 from esperd.decode.frame_reports import describe_frame
 from esperd.decode.memory import Memory
@@ -25,7 +25,6 @@ from esperd.decode.program_cache import ProgramCache
 from esperd.decode.report_text import format_frame
 from esperd.decode.request import KnownElf
 from esperd.decode.unwind.frames import AddressSpace, Frame
-from esperd.storage.files import Access
 
 _ADDRESS: Final = re.compile(rb"\b0x[0-9a-fA-F]{8}\b")
 _FRAME: Final = re.compile(rb"\b0x([0-9a-fA-F]{8}):0x([0-9a-fA-F]{8})\b")
@@ -145,12 +144,6 @@ def _report_lines(report: PanicReport) -> Iterator[str]:
         yield f"     no frames: {report.unwind_stop}"
 
 
-def _known(stores: Sequence[str]) -> list[KnownElf]:
-    """All ELF files of some stores, each once."""
-    known = [elf for store in stores for elf in ElfStore(Path(store), 0, Access()).known()]
-    return list({elf.sha256: elf for elf in known}.values())
-
-
 def main() -> int:
     """Runs the process."""
     parser = argparse.ArgumentParser()
@@ -163,7 +156,8 @@ def main() -> int:
         with ExitStack() as opened:
             opened.callback(cache.clear)
             programs = [opened.enter_context(Program.open(Path(path))) for path in arguments.elf]
-            lines = explain(text, programs) if programs else explain_from_stores(text, _known(arguments.store), cache)
+            stores = map(Path, arguments.store)
+            lines = explain(text, programs) if programs else explain_from_stores(text, known_in(stores), cache)
     except (ProgramError, DecodeError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

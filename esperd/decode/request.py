@@ -33,18 +33,19 @@ class DecodeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One decode.
 
     ``number`` is that of the dump where ``dump`` is a text with several, counted from 1; without it, it is the last.
-    ``elf`` is the program to decode with. Without it, one of ``elfs`` is chosen by the SHA-256 in the dump or else
-    ``app_sha256``, which is what the log said; with ``needs_elf`` it is an error when none is the right one. ``rom``
-    is the chip's ROM as an ELF file; without it one is looked for among ``elfs`` and where `RomSearch`
-    looks. ``work_dir`` is an empty folder for temporary files, which the caller removes. ``gdb`` names a GDB for each
-    machine, where it is not to be looked for. With ``watch_stdin`` the process and its children are killed when
-    standard input is closed.
+    ``elf`` is the program to decode with. Without it, one of ``elfs`` and of those stored in the folders ``elf_stores``
+    is chosen by the SHA-256 in the dump or else ``app_sha256``, which is what the log said; with ``needs_elf`` it is an
+    error when none is the right one. ``rom`` is the chip's ROM as an ELF file; without it one is looked for among
+    ``elfs`` and where `RomSearch` looks. ``work_dir`` is an empty folder for temporary files, which the caller removes.
+    ``gdb`` names a GDB for each machine, where it is not to be looked for. With ``watch_stdin`` the process and its
+    children are killed when standard input is closed.
     """
 
     dump: str
     number: int | None = None
     elf: str | None = None
     elfs: list[KnownElf] = []
+    elf_stores: list[str] = []
     needs_elf: bool = False
     app_sha256: str | None = None
     rom: str | None = None

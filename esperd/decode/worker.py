@@ -18,6 +18,7 @@ from esperd.decode.backends.backend import Backend, Decoded
 from esperd.decode.backends.native import NativeBackend
 from esperd.decode.dump import MAX_DUMP_BYTES, printed_dumps, read_dump
 from esperd.decode.elf_choice import NoElfError, choose_by_sha256, choose_by_trying, usable_sha256
+from esperd.decode.elf_store import known_in
 from esperd.decode.errors import DecodeError, ElfMismatchError
 from esperd.decode.image import CoreImage, read_image
 from esperd.decode.problem import problem_of
@@ -160,11 +161,12 @@ def _choose(request: DecodeRequest, image: CoreImage, data: bytes) -> tuple[Path
     """The program to decode with, and whether it was the log, not the dump, that named it."""
     if request.elf is not None:
         return Path(request.elf), False
+    elfs = [*request.elfs, *known_in(map(Path, request.elf_stores))]
     own, logged = usable_sha256(image.app_sha256), usable_sha256(request.app_sha256)
     try:
         if own or logged:
-            return Path(choose_by_sha256(own or logged or "", request.elfs).path), own is None
-        return Path(choose_by_trying(request.elfs, image.machine, lambda elf: _fits(elf, data, request)).path), False
+            return Path(choose_by_sha256(own or logged or "", elfs).path), own is None
+        return Path(choose_by_trying(elfs, image.machine, lambda elf: _fits(elf, data, request)).path), False
     except NoElfError:
         if request.needs_elf:
             raise

@@ -177,6 +177,18 @@ async def test_a_file_without_its_program_has_registers_and_a_word_about_it(espe
     assert "--elf" in done.err
 
 
+async def test_a_file_finds_its_program_among_those_that_were_added_to_a_daemon(
+    esperctl: Esperctl, environment: dict[str, str]
+) -> None:
+    elfs = Path(environment["HOME"]) / ".local/state/esperd/elfs"
+    elfs.mkdir(parents=True)
+    (elfs / f"{SHA256}.elf").write_bytes(FIRMWARE.read_bytes())
+    (elfs / f"{SHA256}.json").write_bytes(msgspec.json.encode(ELF_RECORD))
+    done = await esperctl("coredumps", "decode", str(CRASH))
+    assert (done.code, done.err) == (0, "")
+    assert "#0  store_value (setting=0x0, value=" in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
