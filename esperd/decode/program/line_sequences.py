@@ -1,8 +1,8 @@
 """Where the sequences of a line program are, found without running it.
 
 A unit has a sequence for each function, and a question needs one of them. How long an opcode is can be told from its
-first bytes, so a regular expression steps over a whole sequence, ten times as fast as running it. All its quantifiers
-are possessive: it never steps back, and takes linear time whatever the bytes are.
+first bytes, so a regular expression steps over a whole sequence, ten times as fast as running it. Any bytes can be read
+in one way at most, so it takes linear time whatever they are.
 
 Source: DWARF 5, 6.2.5.
 """
@@ -23,6 +23,8 @@ _BARE: Final = (1, 6, 7, 8)
 _WITH_OPERAND: Final = (2, 3, 4, 5)
 # DW_LNS_copy, DW_LNS_advance_pc and DW_LNS_const_add_pc give a row or move.
 _MOVING: Final = (1, 2, 8)
+# Each step that might be taken back costs memory; longer sequences have to be run.
+_MOST_STEPS: Final = 65_535
 _NEVER: Final = re.compile(rb"(?!)")
 
 
@@ -30,7 +32,7 @@ _NEVER: Final = re.compile(rb"(?!)")
 def sequence_pattern(opcode_base: int, operand_counts: bytes) -> re.Pattern[bytes]:
     """Matches one sequence, whose first address is group 1; the units of a toolchain share a pattern.
 
-    It matches only sequences that set their address first, and whose extended opcodes are short. Others have to be run.
+    It matches only sequences that set their address first, and whose extended opcodes are short, and that are not too long. Others have to be run.
     """
     counts = operand_counts[_FIXED_ADVANCE_PC : opcode_base - 1]
     if opcode_base <= _FIXED_ADVANCE_PC or len(operand_counts) < opcode_base - 1 or any(count > 1 for count in counts):
@@ -45,7 +47,8 @@ def sequence_pattern(opcode_base: int, operand_counts: bytes) -> re.Pattern[byte
 def _opcodes(bare: Iterable[int], with_operand: Iterable[int], others: bytes) -> bytes:
     # Runs of bare ones, which most are, in one step each.
     run = rb"[%b]*+" % _escaped(bare)
-    return rb"(?:%b(?:[%b]%b|%b))*+%b" % (run, _escaped(with_operand), _LEB, others, run)
+    # Not possessive: before 3.11.5 Python matched such groups wrongly (https://github.com/python/cpython/issues/106052).
+    return rb"(?:%b(?:[%b]%b|%b)){0,%d}%b" % (run, _escaped(with_operand), _LEB, others, _MOST_STEPS, run)
 
 
 def _escaped(numbers: Iterable[int]) -> bytes:
