@@ -80,8 +80,8 @@ _VARIABLE_SIZES: Final = {
 }
 _LEB: Final = rb"[\x80-\xff]*+[\x00-\x7f]"
 # What follows a code: a tag, whether there are children, attributes with their forms (DW_FORM_implicit_const, 0x21, has
-# a number, too), two zeros. There is one way at most to read any bytes, so its time is linear. The group is not possessive,
-# because before 3.11.5 Python matched such groups wrongly (https://github.com/python/cpython/issues/106052).
+# a number, too), two zeros. There is one way at most to read any bytes, so its time is linear. The group is not
+# possessive: before 3.11.5 Python matched such groups wrongly (https://github.com/python/cpython/issues/106052).
 _SHAPE: Final = re.compile(
     rb"%b.(?:(?!\x00\x00)%b(?:\x21%b|(?!\x21)%b)){0,%d}\x00\x00" % (_LEB, _LEB, _LEB, _LEB, MAX_ATTRIBUTES), re.DOTALL
 )

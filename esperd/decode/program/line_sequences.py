@@ -32,7 +32,8 @@ _NEVER: Final = re.compile(rb"(?!)")
 def sequence_pattern(opcode_base: int, operand_counts: bytes) -> re.Pattern[bytes]:
     """Matches one sequence, whose first address is group 1; the units of a toolchain share a pattern.
 
-    It matches only sequences that set their address first, and whose extended opcodes are short, and that are not too long. Others have to be run.
+    It matches only sequences that set their address first, whose extended opcodes are short, and that are not too long.
+    Others have to be run.
     """
     counts = operand_counts[_FIXED_ADVANCE_PC : opcode_base - 1]
     if opcode_base <= _FIXED_ADVANCE_PC or len(operand_counts) < opcode_base - 1 or any(count > 1 for count in counts):
