@@ -281,6 +281,14 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
+@pytest.fixture(scope="module")
+def wheels(distributions: Distributions, tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheels of all that it needs: pip reaches an index wherever these tests run, uv may not."""
+    folder = tmp_path_factory.mktemp("wheels")
+    succeed(tools / "python", "-m", "pip", "wheel", "--quiet", "--wheel-dir", folder, distributions.wheel)
+    return folder
+
+
 def tool(tools: Path, name: str) -> Path:
     done = run(tools / "python", "-m", "pip", "install", "--quiet", name)
     if done.returncode != 0:
@@ -307,11 +315,12 @@ def test_pipx_installs_and_uninstalls_it(distributions: Distributions, tools: Pa
 
 
 @pytest.mark.slow
-def test_uv_installs_and_uninstalls_it(distributions: Distributions, tools: Path, tmp_path: Path) -> None:
+def test_uv_installs_and_uninstalls_it(distributions: Distributions, wheels: Path, tools: Path, tmp_path: Path) -> None:
     uv = tool(tools, "uv")
+    words = ("--python", sys.executable, "--no-index", "--find-links", wheels)
     folders = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(tmp_path / "bin")}
     environment = {**os.environ, **folders, "UV_CACHE_DIR": str(tmp_path / "cache")}
-    succeed(uv, "tool", "install", "--python", sys.executable, distributions.wheel, environment=environment)
+    succeed(uv, "tool", "install", *words, distributions.wheel, environment=environment)
     check_programs(tmp_path / "bin")
     succeed(uv, "tool", "uninstall", "esperd", environment=environment)
     assert list((tmp_path / "bin").iterdir()) == []
