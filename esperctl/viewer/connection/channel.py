@@ -1,6 +1,7 @@
 """One connection to one daemon, by asyncio: requests out, messages in."""
 
 import asyncio
+import contextlib
 from typing import Final, Self, TypeVar
 
 from esper_protocol.codec import ReceivedByClient
@@ -162,10 +163,12 @@ class Channel:
         """Closes the connection; harmless when repeated. What a daemon does not take is dropped after a moment."""
         self._writer.close()
         try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                await self._writer.wait_closed()
-        except OSError:
-            # TimeoutError is one of them.
+            # TimeoutError is an OSError.
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                    await self._writer.wait_closed()
+        finally:
+            # Also when this is cancelled. It does nothing with one that is closed.
             self._writer.transport.abort()
 
     def _gone(self) -> NoDaemonError:
