@@ -15,9 +15,10 @@ from typing import Final
 import trio
 
 from esper_protocol.events import DaemonStarted, Gap, Recovered
-from esper_protocol.records import CoredumpRecord, DaemonRecord
+from esper_protocol.records import CoredumpRecord, CrashSummary, DaemonRecord
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board, BoardParts
+from esperd.board.crash_memory import CrashMemory
 from esperd.board.device_claims import DeviceClaims
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity
@@ -39,6 +40,7 @@ from esperd.storage.coredump_recovery import StoreRecovery
 from esperd.storage.coredumps import CoredumpStore, RetentionLimits
 from esperd.storage.disk_writer import DiskWriter
 from esperd.storage.journal import Journal, JournalLimits, Recovery
+from esperd.storage.last_crash import LastCrashFile
 from esperd.storage.tail import Tail
 from esperd.system.clock import rfc3339
 
@@ -58,6 +60,8 @@ class StoredBoard:
     journal: Journal
     recovery: Recovery
     claims: DeviceClaims
+    crash_file: LastCrashFile
+    last_crash: CrashSummary | None
     records: list[CoredumpRecord]
     repaired: StoreRecovery
     next_coredump: int
@@ -96,14 +100,26 @@ def open_stored_board(config: Config, board: BoardConfig, store: CoredumpStore, 
         OSError: it can't be read or written.
     """
     name = board.argument.name
-    journal = Journal(board_directory(config.state_dir, name) / "journal", journal_limits(config), config.access)
+    directory = board_directory(config.state_dir, name)
+    journal = Journal(directory / "journal", journal_limits(config), config.access)
     with contextlib.ExitStack() as held:
         held.callback(journal.close)
         recovery = journal.open()
         records, repaired = store.read(name, started_at, was_killed=recovery.was_killed)
         claims = DeviceClaims(config.state_dir, name, config.access)
         claims.note(board.argument.endpoint)
-        stored = StoredBoard(board, journal, recovery, claims, records, repaired, store.next_number(name))
+        crash_file = LastCrashFile(directory, config.access)
+        stored = StoredBoard(
+            board,
+            journal,
+            recovery,
+            claims,
+            crash_file,
+            crash_file.read(),
+            records,
+            repaired,
+            store.next_number(name),
+        )
         held.pop_all()
     return stored
 
@@ -160,6 +176,8 @@ def make_board(
         )
     )
     disk.watch(board.disk_reports)
+    board.publisher.summary.last_crash = stored.last_crash
+    board.publisher.summary.on_crash = CrashMemory(stored.crash_file, disk).keep
     return board
 
 

@@ -1,6 +1,9 @@
 """What is known of a board at this moment, folded from its own events."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import msgspec
 
 from esper_protocol.events import (
     App,
@@ -21,9 +24,17 @@ from esper_protocol.records import BoardState, CrashSummary
 from esperd.system.clock import rfc3339
 
 
+def _ignore_crash(crash: CrashSummary) -> None:
+    """Nobody keeps it."""
+
+
 @dataclass(slots=True)
 class BoardSummary:
-    """The present; null where nothing was seen yet. ``disk`` is set by who knows it, and is no event."""
+    """The present; null where nothing was seen yet.
+
+    ``disk`` is set by who knows it, and is no event. ``on_crash`` is told of each crash, and again when it has a core
+    dump; it must neither wait nor raise.
+    """
 
     state: BoardState = "absent"
     state_detail: str | None = "not opened yet"
@@ -33,6 +44,7 @@ class BoardSummary:
     last_crash: CrashSummary | None = None
     telemetry: Telemetry | None = None
     disk: str | None = None
+    on_crash: Callable[[CrashSummary], None] = _ignore_crash
 
     def fold(self, event: Event) -> None:
         """Takes one event, in order."""
@@ -52,8 +64,9 @@ class BoardSummary:
             case App():
                 self.app, self.chip = body, body.chip or self.chip
             case Panic() if body.fatal:
-                self.last_crash = CrashSummary(
-                    at=rfc3339(event.at), cause=body.cause, reason=body.reason, boot=event.boot, seq=event.seq
+                at = rfc3339(event.at)
+                self._note_crash(
+                    CrashSummary(at=at, cause=body.cause, reason=body.reason, boot=event.boot, seq=event.seq)
                 )
             case CoredumpStarted():
                 self._note_coredump(event, body.id)
@@ -68,11 +81,8 @@ class BoardSummary:
         crash = self.last_crash
         # A dump belongs to the crash of the same start of the firmware.
         if crash is not None and crash.boot == event.boot:
-            self.last_crash = CrashSummary(
-                at=crash.at,
-                cause=crash.cause,
-                reason=crash.reason,
-                boot=crash.boot,
-                seq=crash.seq,
-                coredump=coredump_id,
-            )
+            self._note_crash(msgspec.structs.replace(crash, coredump=coredump_id))
+
+    def _note_crash(self, crash: CrashSummary) -> None:
+        self.last_crash = crash
+        self.on_crash(crash)

@@ -1,0 +1,54 @@
+"""The last crash of a board is known after the daemon was stopped or killed, to whoever comes in the morning."""
+
+from typing import cast
+
+import pytest
+
+from esper_protocol.events import CoredumpStarted, Panic, SessionOpened
+from esper_protocol.messages import Boards, ListBoards, Subscribe
+from esper_protocol.records import CrashSummary
+from esperd.testing.daemon import Bench, Daemon
+from esperd.testing.decoders import until
+from esperd.testing.dumps import START_LINE
+from esperd.testing.terminal import BoardTerminal
+
+ABORT = b"abort() was called at PC 0x42009351 on core 0\r\n"
+
+
+async def crash_of(daemon: Daemon) -> CrashSummary | None:
+    async with daemon.viewer() as viewer:
+        (board,) = cast("Boards", await viewer.request(ListBoards())).boards
+        return board.last_crash
+
+
+@pytest.mark.parametrize("ends_by", ["stop", "kill"])
+async def test_it_is_known_to_the_next_run(bench: Bench, terminal: BoardTerminal, ends_by: str) -> None:
+    daemon = await bench.start(f"b={terminal.path}")
+    assert await crash_of(daemon) is None
+    async with daemon.viewer() as viewer:
+        await viewer.subscribe(Subscribe("b", after=0))
+        await viewer.wait_for(SessionOpened)
+        await terminal.send(ABORT + b"Rebooting...\r\n" + START_LINE)
+        await viewer.wait_for(Panic)
+        await viewer.wait_for(CoredumpStarted)
+    crash = await crash_of(daemon)
+    assert crash is not None
+    assert (crash.cause, crash.coredump) == ("abort", "b-1")
+    if ends_by == "stop":
+        assert await daemon.stop() == 0
+    else:
+        file = bench.state_dir / "boards/b/last_crash.json"
+        await until(lambda: file.exists() and b"b-1" in file.read_bytes(), 10)
+        await daemon.kill()
+
+    again = await bench.start(f"b={terminal.path}")
+
+    assert await crash_of(again) == crash
+
+
+async def test_what_can_not_be_read_keeps_no_board_from_being_served(bench: Bench, terminal: BoardTerminal) -> None:
+    folder = bench.state_dir / "boards/b"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "last_crash.json").write_bytes(b'{"cause": ')
+    daemon = await bench.start(f"b={terminal.path}")
+    assert await crash_of(daemon) is None
