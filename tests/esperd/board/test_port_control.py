@@ -82,14 +82,14 @@ async def test_a_write_that_is_refused_at_once_is_no_event(
     tmp_path: Path, terminal: BoardTerminal, recorder: Recorder, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with connected(tmp_path, terminal.path, recorder) as board:
-        told = -1
-        while told < len(recorder.bodies(Tx)):
+        # The kernel moves what waits from buffer to buffer when it likes, and takes more then: until it is really full.
+        refusal, told = "", 0
+        while f"; 0 of {len(MUCH)} bytes were written" not in refusal:
             told = len(recorder.bodies(Tx))
-            await begin_to_send(board)
-        # Not a byte more fits, so nothing of this one reaches the board.
-        with pytest.raises(CommandError, match=f"; 0 of {len(MUCH)} bytes were written"):
-            await board.send(MUCH, "bob (pid 8)")
-        assert {tx.who for tx in recorder.bodies(Tx)} == {"alice (pid 7)"}
+            with pytest.raises(CommandError) as caught:
+                await board.send(MUCH, "bob (pid 8)")
+            refusal = str(caught.value)
+        assert len(recorder.bodies(Tx)) == told
 
 
 @pytest.mark.parametrize("how", ["lent", "configured anew", "stopped"])
