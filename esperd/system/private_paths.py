@@ -20,12 +20,16 @@ _MOST_LINKS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """Who else has a hand in a path: the owner of *path*, or those who may write to it (*writers*)."""
+    """Who else has a hand in a path: the owner of *path*, or those who may write to it (*writers*).
+
+    ``is_for_all``: they are meant to, as in /tmp, which has the sticky bit.
+    """
 
     path: Path
     is_link: bool
     owner: int
     writers: str = ""
+    is_for_all: bool = False
 
     @property
     def text(self) -> str:
@@ -63,7 +67,7 @@ def find_stranger(directory: Path) -> Stranger | None:
             rest = [*place.readlink().parts, *rest]
             place = place.parent
         elif writers := _other_writers(status, is_passed=bool(rest)):
-            return Stranger(place, False, status.st_uid, writers)
+            return Stranger(place, False, status.st_uid, writers, bool(status.st_mode & stat.S_ISVTX))
     return None
 
 
@@ -86,8 +90,10 @@ def check_owner(directory: Path, flag: str) -> None:
     is_it = place == directory and not stranger.is_link
     on_the_way = "" if is_it else f", {'a link ' if stranger.is_link else ''}on the way to {directory},"
     text = stranger.text.replace(str(place), f"{place}{on_the_way}", 1)
-    if stranger.writers:
+    if stranger.writers and stranger.owner == os.geteuid() and not stranger.is_for_all:
         raise StartError(text, f"`chmod go-w {place}`, or choose another directory: {flag}")
+    if stranger.writers:
+        raise StartError(text, f"choose a directory of your own, which may be in it: {flag}")
     raise StartError(text, f"run it as {_user_name(stranger.owner)}, or choose another directory: {flag}")
 
 

@@ -62,7 +62,10 @@ def test_a_directory_that_others_may_write_to_is_refused_whoever_owns_it(tmp_pat
 
     writers = "everybody" if mode & 0o002 else "the group daemon"
     assert str(caught.value) == f"{tmp_path} may be written to by {writers}"
-    assert caught.value.hint == f"`chmod go-w {tmp_path}`, or choose another directory: --socket"
+    # Nobody is to take from everybody what is meant for all, such as /tmp.
+    own = "choose a directory of your own, which may be in it: --socket"
+    mend = f"`chmod go-w {tmp_path}`, or choose another directory: --socket"
+    assert caught.value.hint == (own if mode & 0o1000 else mend)
 
 
 def test_what_only_the_group_of_its_own_user_may_write_to_is_let_through(tmp_path: Path) -> None:
