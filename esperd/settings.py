@@ -12,6 +12,10 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
+ABSOLUTE = "^[/~]"
+"""What a path of the file begins with: who starts the daemon in another folder is to get the same one."""
+Path = Annotated[str, msgspec.Meta(pattern=ABSOLUTE)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 Baud = Annotated[int, msgspec.Meta(ge=50, le=20_000_000)]
 
 
@@ -84,7 +88,7 @@ class BoardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     With a ``port``, ``esperd NAME`` needs no endpoint, and ``esperd`` alone runs all such boards.
     """
 
-    port: str | None = None
+    port: Text | None = None
     """What follows NAME= on the command line: a device, a URL, ``sim:SCENARIO`` or ``replay:FILE``."""
 
     baud: Baud | None = None
@@ -97,10 +101,10 @@ class BoardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class DecodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table ``[decode]``."""
 
-    gdb_xtensa: str | None = None
+    gdb_xtensa: Text | None = None
     """The GDB that Espressif's tool uses for these chips; else the ones on the PATH."""
 
-    gdb_riscv: str | None = None
+    gdb_riscv: Text | None = None
     """The same for the others."""
 
     command: list[str] = []
@@ -146,19 +150,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     baud: Baud = 115_200
     """Of all ports that do not say otherwise."""
 
-    state_dir: str | None = None
+    state_dir: Path | None = None
     """Journals, core dumps and ELF files. Unless it is given: what the service manager made (``/var/lib/esperd``), else
     ``$XDG_STATE_HOME/esperd``."""
 
-    runtime_dir: str | None = None
+    runtime_dir: Path | None = None
     """Where the socket is made. Unless it is given: what the service manager made (``/run/esperd``), else
     ``$XDG_RUNTIME_DIR/esperd``."""
 
-    socket: str | None = None
+    socket: Path | None = None
     """The socket itself. Unless it is given: the name of the first board and ``.sock`` in ``runtime_dir``, or
     ``esperd.sock`` when the boards are those of this file."""
 
-    socket_group: str | None = None
+    socket_group: Text | None = None
     """Group whose members may connect, and read what is stored; without it only the daemon's user may. That user must
     be a member of it."""
 
@@ -172,7 +176,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     answer_coredump_prompt: bool = True
     """Whether "Press Enter to print core dump to UART..." is answered."""
 
-    elf: list[str] = []
+    elf: list[Path] = []
     """ELF files, and folders that are looked into for new ones. The service sees no home directories."""
 
     limits: Limits = Limits()

@@ -16,7 +16,15 @@ from esperd.configuration.sizes import UnknownUnitError, parse_duration_s, parse
 from esperd.configuration.syntax import parse_toml
 from esperd.errors import ConfigurationError
 from esperd.ports.names import NAME_RULE, is_board_name
-from esperd.settings import AccessSettings, BoardSettings, DecodeSettings, HookSettings, Limits, Settings
+from esperd.settings import (
+    ABSOLUTE,
+    AccessSettings,
+    BoardSettings,
+    DecodeSettings,
+    HookSettings,
+    Limits,
+    Settings,
+)
 
 _Table = TypeVar("_Table", Settings, Limits, DecodeSettings, AccessSettings, BoardSettings, HookSettings)
 
@@ -121,7 +129,8 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ConfigurationError(f"it can't be read: {error.strerror}", place=str(path)) from error
     try:
-        return data.decode("utf-8")
+        # With or without the mark that editors of Windows put before it.
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(
@@ -235,9 +244,16 @@ def _allowed(kind: inspect.Type, name: str) -> str:
         case inspect.BoolType():
             return "true or false"
         case inspect.ListType():
-            return "a list of texts, and not empty" if kind.min_length else "a list of texts"
+            what = "absolute paths" if _is_path(kind.item_type) else "texts"
+            return f"a list of {what}, and not empty" if kind.min_length else f"a list of {what}"
+        case inspect.StrType(min_length=least) as text:
+            return "an absolute path" if _is_path(text) else "text, and not empty" if least else "text"
         case _:
             return "text"
+
+
+def _is_path(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.StrType) and kind.pattern == ABSOLUTE
 
 
 def _is_none(kind: inspect.Type) -> bool:

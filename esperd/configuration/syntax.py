@@ -100,7 +100,7 @@ def _value_hint(key: str, value: str) -> str:
     if value.startswith(("'", '"')):
         return f"one text in quotes stands behind {key} =; one that has ' in it is put in double quotes"
     if value.isdigit():
-        return f"a number does not begin with 0: {key} = {int(value)}"
+        return f'a number does not begin with 0: {key} = {int(value)}, and text stands in quotes: {key} = "{value}"'
     if value.startswith(("[", "{")):
         return _ONE_LINE
     return f'text stands in quotes: {key} = "{value}"'

@@ -105,7 +105,9 @@ def test_each_limit_is_a_flag_and_a_key() -> None:
         ("baud = true", "baud is true; it must be an integer"),
         ("log_level = 'loud'", "log_level is 'loud'; it must be debug or error or info or warning"),
         ("answer_coredump_prompt = 1", "answer_coredump_prompt is 1; it must be true or false"),
-        ("state_dir = 3", "state_dir is 3; it must be text"),
+        ("state_dir = 3", "state_dir is 3; it must be an absolute path"),
+        ("socket = 'here.sock'", "socket is 'here.sock'; it must be an absolute path"),
+        ("[boards.a]\nport = ''", "boards.a.port is ''; it must be text, and not empty"),
         ("[boards.b1]\nbaud = 1", "boards.b1.baud is 1; it must be an integer from 50"),
         ("[limits]\ncoredump_idle_s = 0", "limits.coredump_idle_s is 0; it must be a number of seconds from 0.1"),
         ("[limits]\nfree_disk_percent = nan", "limits.free_disk_percent is nan; it must be a number from 0 to 90"),
@@ -334,14 +336,20 @@ def test_what_a_daemon_runs_with_is_looked_for_in_the_same_file(home: Path) -> N
         load_config(parser().parse_args(["b"]), before)
 
 
-def test_paths_are_absolute_and_may_begin_at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_of_the_file_may_begin_at_home_and_those_of_flags_where_one_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(home)
 
-    config = load("state_dir = '~/state'\nsocket = 'here.sock'")
+    config = load("state_dir = '~/state'", "--socket", "here.sock", "b=ttyUSB0")
 
     assert (config.state_dir, config.socket) == (home / "state", home / "here.sock")
     assert load("runtime_dir = '~/r'").socket == home / "r" / "b.sock"
     assert load("state_dir = '~/state'", "--state-dir", "/other", "b=ttyUSB0").state_dir == Path("/other")
+
+
+def test_a_file_may_begin_with_the_mark_of_editors_of_windows() -> None:
+    assert load("\ufeffbaud = 9600\r\nstate_dir = '/srv/b'").boards[0].baud == 9600
 
 
 def test_without_a_runtime_directory_it_says_what_to_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,12 @@ def test_the_keys_are_read(tmp_path: Path) -> None:
     file, _ = examine_file(
         write(
             tmp_path,
-            'elf = ["build", "/old/app.elf"]\n[limits]\ndecode_timeout_s = 5\nelf_store_bytes = "1 GiB"\n'
+            'elf = ["~/build", "/old/app.elf"]\n[limits]\ndecode_timeout_s = 5\nelf_store_bytes = "1 GiB"\n'
             '[decode]\ngdb_xtensa = "/opt/gdb"\ncommand = ["/opt/decoder", "--json"]\n',
         )
     )
     settings = file.settings
-    assert settings.elf == ["build", "/old/app.elf"]
+    assert settings.elf == ["~/build", "/old/app.elf"]
     assert (settings.limits.decode_timeout_s, settings.limits.elf_store_bytes) == (5.0, 1024**3)
     assert (settings.decode.gdb_xtensa, settings.decode.gdb_riscv) == ("/opt/gdb", None)
     assert settings.decode.command == ["/opt/decoder", "--json"]
@@ -41,7 +41,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("[decode]\ngdb_risc = 'x'\n", "decode.gdb_risc is not a known key; did you mean decode.gdb_riscv"),
         ("[decode]\ncommand = 'x'\n", "decode.command is 'x'; it must be a list of texts"),
         ("decode = 5\n", "decode is 5; it must be a table"),
-        ("elf = 'x'\n", "elf is 'x'; it must be a list of texts"),
+        ("elf = 'x'\n", "elf is 'x'; it must be a list of absolute paths"),
+        ("elf = ['build']\n", "elf is ['build']; it must be a list of absolute paths"),
         ("[limits]\ndecode_timeout_s = 0\n", "limits.decode_timeout_s is 0"),
         ("[limits]\ndecode_coredumps = 0\n", "limits.decode_coredumps is 0"),
         ("[limits]\ndecode_backtraces = 65\n", "limits.decode_backtraces is 65; it must be an integer from 1 to 64"),
