@@ -63,5 +63,6 @@ def talk_of(found: Configuration, output: Output) -> None:
     """For whom this holds, and how to ask for the other."""
     is_system = found.seen_by.who == "system"
     other = "--user: as a daemon that you start" if is_system else "--system: as the system's service"
-    whole = "" if found.file is not None else "there is no configuration file, so the defaults hold; "
+    # Where it may not be looked for, which is a problem then, there may be one.
+    whole = "" if found.file is not None or found.problems else "there is no configuration file, so the defaults hold; "
     output.talk(f"{whole}{found.seen_by.text}; {other}")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Final
 
 from esperctl.doctor.findings import Finding, fine
@@ -12,11 +13,19 @@ from esperctl.doctor.survey import Survey
 
 _RULE_FOLDERS: Final = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _RULE_FILE: Final = "/etc/udev/rules.d/60-esp-no-modem.rules"
+_GPSD_FILE: Final = "/etc/default/gpsd"
 _RELOAD: Final = "sudo udevadm control --reload && sudo udevadm trigger"
 _IGNORE: Final = re.compile(r'ENV\{ID_MM_(?:DEVICE|PORT)_IGNORE\}="1"')
-_VENDOR: Final = re.compile(r'\{(?:idVendor|ID_VENDOR_ID)\}=="([0-9a-fA-F]{4})"')
+# Of 90-esperd.rules, which tells ModemManager and brltty further down to keep off what has a kind.
+_KIND: Final = re.compile(r'ENV\{\.ESPERD_KIND\}="')
+_VENDOR: Final = re.compile(r'\{(?:idVendor|ID_VENDOR_ID)\}=="([^"]+)"')
+_PRODUCT: Final = re.compile(r'\{(?:idProduct|ID_MODEL_ID)\}=="([^"]+)"')
+_USBAUTO: Final = re.compile(r"""(?m)^\s*USBAUTO=["']?(\w*)""")
 # Of brltty's rules: ENV{PRODUCT}=="1a86/7523/*"; the numbers are hexadecimal without leading zeros.
 _BRLTTY_PRODUCT: Final = re.compile(r'ENV\{PRODUCT\}=="([0-9a-fA-F]+)/([0-9a-fA-F]+)/')
+
+# Espressif's own: what is plugged in next.
+_NEXT: Final = UsbDevice("", "303a", "1001", None, None)
 
 
 def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
@@ -26,8 +35,8 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
     running = list(processes(machine))
     troubles = [
         *_modem_manager(machine, running, ports),
-        *_brltty(machine, running),
-        *_gpsd(running, ports),
+        *_brltty(machine, running, ports),
+        *_gpsd(machine, running, ports),
         *_logins(running),
     ]
     yield from troubles
@@ -38,10 +47,9 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
 def _modem_manager(machine: Machine, running: list[Process], ports: list[SerialPort]) -> Iterator[Finding]:
     if not any(process.name == "ModemManager" for process in running):
         return
-    ignored = _ignored_vendors(machine)
-    vendors = sorted({port.usb.vendor for port in ports if port.usb is not None and port.usb.driver} - ignored)
-    if not ports and "303a" not in ignored:
-        vendors = ["303a"]  # Espressif's own: what is plugged in next
+    told = _lines_with(machine, _IGNORE, _KIND)
+    devices = [port.usb for port in ports if port.usb is not None and port.usb.driver] if ports else [_NEXT]
+    vendors = sorted({device.vendor for device in devices if not _is_meant(device, told)})
     if vendors:
         rules = "\\n".join(f'ATTRS{{idVendor}}=="{vendor}", ENV{{ID_MM_DEVICE_IGNORE}}="1"' for vendor in vendors)
         yield Finding(
@@ -54,34 +62,51 @@ def _modem_manager(machine: Machine, running: list[Process], ports: list[SerialP
         )
 
 
-def _ignored_vendors(machine: Machine) -> frozenset[str]:
-    found: set[str] = set()
-    for text in _rules(machine, ""):
-        for line in text.splitlines():
-            if not line.lstrip().startswith("#") and _IGNORE.search(line):
-                found |= {match[1].lower() for match in _VENDOR.finditer(line)}
-    return frozenset(found)
+def _lines_with(machine: Machine, *patterns: re.Pattern[str]) -> list[str]:
+    return [line for line in _rule_lines(machine, "") if any(pattern.search(line) for pattern in patterns)]
 
 
-def _rules(machine: Machine, word: str) -> Iterator[str]:
+def _is_meant(device: UsbDevice, lines: list[str]) -> bool:
+    """Whether one of these lines is about such a device."""
+    return any(
+        _fits(_VENDOR, line, device.vendor, otherwise=False) and _fits(_PRODUCT, line, device.product, otherwise=True)
+        for line in lines
+    )
+
+
+def _fits(key: re.Pattern[str], line: str, text: str, *, otherwise: bool) -> bool:
+    """Whether *text* is what the line compares the key with; *otherwise* where it does not."""
+    found = key.search(line)
+    # Source: udev(7): alternatives of shell patterns.
+    return otherwise if found is None else any(fnmatchcase(text, word) for word in found[1].lower().split("|"))
+
+
+def _rule_lines(machine: Machine, word: str) -> Iterator[str]:
+    """The lines of all files that have *word* in their names."""
     seen: set[str] = set()
     for folder in _RULE_FOLDERS:
         for name in machine.names(folder):
             # A file in an earlier folder stands in for those of the same name in later ones (udev(7)).
             if name.endswith(".rules") and word in name and name not in seen:
                 seen.add(name)
-                yield machine.read(f"{folder}/{name}") or ""
+                text = machine.read(f"{folder}/{name}") or ""
+                yield from (line for line in text.splitlines() if not line.lstrip().startswith("#"))
 
 
-def _brltty(machine: Machine, running: list[Process]) -> Iterator[Finding]:
+def _brltty(machine: Machine, running: list[Process], ports: list[SerialPort]) -> Iterator[Finding]:
     claimed = {
         (match[1].lower().zfill(4), match[2].lower().zfill(4))
-        for text in _rules(machine, "brltty")
-        for line in text.splitlines()
-        if not line.lstrip().startswith("#")
+        for line in _rule_lines(machine, "brltty")
         for match in _BRLTTY_PRODUCT.finditer(line)
     }
-    taken = [device for device in usb_devices(machine) if (device.vendor, device.product) in claimed]
+    served = {port.usb.name for port in ports if port.usb is not None}
+    released = _lines_with(machine, _KIND)
+    taken = [
+        device
+        for device in usb_devices(machine)
+        if (device.vendor, device.product) in claimed
+        if device.name not in served and not _is_meant(device, released)
+    ]
     if taken:
         is_running = any(process.name == "brltty" for process in running)
         yield Finding(
@@ -97,14 +122,16 @@ def _named(devices: list[UsbDevice]) -> str:
     return " and ".join(f"{device.label or 'the adapter'} ({device.vendor}:{device.product})" for device in devices)
 
 
-def _gpsd(running: list[Process], ports: list[SerialPort]) -> Iterator[Finding]:
-    if ports and any(process.name == "gpsd" for process in running):
+def _gpsd(machine: Machine, running: list[Process], ports: list[SerialPort]) -> Iterator[Finding]:
+    # The last one counts, as in a shell; what is not said is on in some packages.
+    takes_usb = (_USBAUTO.findall(machine.read(_GPSD_FILE) or "") or ["true"])[-1] == "true"
+    if ports and takes_usb and any(process.name == "gpsd" for process in running):
         yield Finding(
             code="gpsd",
             severity="warning",
             subject="gpsd",
             what="it takes adapters that are plugged in for GPS receivers, and may change their baud rate",
-            mend="sudo sed -i 's/^USBAUTO=.*/USBAUTO=\"false\"/' /etc/default/gpsd && sudo systemctl restart gpsd",
+            mend=f"sudo sed -i 's/^USBAUTO=.*/USBAUTO=\"false\"/' {_GPSD_FILE} && sudo systemctl restart gpsd",
         )
 
 

@@ -56,6 +56,16 @@ class Machine:
         except OSError:
             return False
 
+    def may_exist(self, name: str) -> bool:
+        """Whether there is such a file, or one may not find out, as in a folder that one may not enter."""
+        try:
+            self.path(name).stat()
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return True
+
     def read(self, name: str) -> str | None:
         """The beginning of a text file; None where it can't be read."""
         try:

@@ -53,7 +53,7 @@ def _port(machine: Machine, port: SerialPort) -> Finding:
 def _without_driver(machine: Machine, ports: list[SerialPort]) -> Iterator[Finding]:
     served = {port.usb.name for port in ports if port.usb is not None}
     for device in usb_devices(machine):
-        if device.driver is not None and device.name not in served:
+        if device.should_be_port and device.name not in served:
             yield Finding(
                 code="no_driver",
                 severity="warning",

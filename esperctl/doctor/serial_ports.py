@@ -16,6 +16,10 @@ _DRIVERS: Final = {
     "067b": "pl2303",
     "303a": "cdc_acm",
 }
+# Source: Linux, drivers/usb/serial/ftdi_sio_ids.h: the chips' own; who gives one another makes no serial port of it.
+_FTDI_PRODUCTS: Final = frozenset({"6001", "6010", "6011", "6014", "6015"})
+# Source: USB class codes: communications, and its data.
+_CDC_CLASSES: Final = frozenset({"02", "0a"})
 _CDC_PRODUCTS: Final = {"1a86:55d3": "cdc_acm", "1a86:55d4": "cdc_acm", "1a86:55d8": "cdc_acm"}
 _MAX_DEPTH: Final = 8
 
@@ -29,6 +33,15 @@ class UsbDevice:
     product: str
     serial: str | None
     label: str | None
+    interface_classes: frozenset[str] = frozenset()
+    """Two hex digits each; none where it is not configured."""
+
+    @property
+    def should_be_port(self) -> bool:
+        """Whether Linux makes a serial port of it once the driver is there: not of a chip that is a keyboard today."""
+        if self.driver == "cdc_acm":
+            return not _CDC_CLASSES.isdisjoint(self.interface_classes)
+        return self.driver is not None and (self.driver != "ftdi_sio" or self.product in _FTDI_PRODUCTS)
 
     @property
     def driver(self) -> str | None:
@@ -79,7 +92,15 @@ def _usb_device(folder: Path) -> UsbDevice | None:
     vendor, product = _line(folder / "idVendor"), _line(folder / "idProduct")
     if vendor is None or product is None:
         return None
-    return UsbDevice(folder.name, vendor.lower(), product.lower(), _line(folder / "serial"), _line(folder / "product"))
+    classes = {_line(file) for file in folder.glob(f"{folder.name}:*/bInterfaceClass")} - {None}
+    return UsbDevice(
+        folder.name,
+        vendor.lower(),
+        product.lower(),
+        _line(folder / "serial"),
+        _line(folder / "product"),
+        frozenset(map(str, classes)),
+    )
 
 
 def _line(path: Path) -> str | None:

@@ -43,7 +43,9 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
             what=f"{process.command} runs, but its socket is not where esperctl looks",
             mend=_way_to(machine, process),
         )
-    if not survey.answers and not elsewhere and not survey.closed_folders:
+    # One that does not let us in, or does not answer as it should, reads its boards all the same.
+    is_there = survey.answers or survey.closed_folders or any(trouble.kind != "stale" for trouble in survey.troubles)
+    if not is_there and not elsewhere:
         yield Finding(
             code="no_daemon",
             severity="warning",
@@ -94,8 +96,8 @@ def _trouble(machine: Machine, trouble: Trouble) -> Finding:
 
 
 def _elsewhere(machine: Machine, survey: Survey) -> list[Process]:
-    if survey.troubles or survey.closed_folders:
-        return []  # it may be one of those
+    if survey.troubles or survey.closed_folders or survey.is_of_one_socket:
+        return []  # it may be one of those, or nobody looked for it
     known = {answer.daemon.pid for answer in survey.answers}
     return [process for process in processes(machine) if process.pid not in known and _is_daemon(process)]
 

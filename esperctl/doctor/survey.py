@@ -62,6 +62,8 @@ class Survey:
     answers: tuple[Answer, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     closed_folders: tuple[str, ...] = ()
+    is_of_one_socket: bool = False
+    """Whether the user named a socket, so that no other was looked for."""
 
     @property
     def boards(self) -> list[BoardRecord]:
@@ -83,6 +85,7 @@ def survey(machine: Machine, explicit: str | None, board: str | None) -> Survey:
         tuple(result for result in results if isinstance(result, Answer)),
         tuple(result for result in results if isinstance(result, Trouble)),
         tuple(places.closed_folders),
+        is_of_one_socket=bool(explicit),
     )
 
 

@@ -13,7 +13,9 @@ from typing import Final, Literal
 import msgspec
 
 from esperd.configuration.config import SYSTEM_FILE, examine_all, find_file
-from esperd.configuration.file import SettingsFile
+from esperd.configuration.file import SettingsFile, in_order
+from esperd.configuration.programs import program_doubts
+from esperd.configuration.service_ports import port_warnings
 from esperd.configuration.service_unit import ServiceUnit, read_unit
 from esperd.configuration.service_viewpoint import (
     ServiceViewpoint,
@@ -129,7 +131,11 @@ def _seen_by_user(named: str | None, *, with_settings: bool) -> ConfigurationRep
     seen_by = SeenBy(who="user", user=viewpoint.user)
     settings = effective_values(file, given_to_caller()) if with_settings and not errors else []
     return ConfigurationReport(
-        file=None if path is None else str(path), seen_by=seen_by, problems=_problems(errors), settings=settings
+        file=None if path is None else str(path),
+        seen_by=seen_by,
+        problems=_problems(errors),
+        warnings=_problems([] if file is None else program_doubts(file, viewpoint)),
+        settings=settings,
     )
 
 
@@ -149,11 +155,14 @@ def _seen_by_service(
     except ConfigurationError as error:
         errors = [error]
     unit = viewpoint.unit.path
+    doubts = list(service_warnings(viewpoint, file))
+    if file is not None:
+        doubts += [*port_warnings(viewpoint.unit, file), *program_doubts(file, viewpoint)]
     return ConfigurationReport(
         file=None if path is None else str(path),
         seen_by=SeenBy(who="system", user=viewpoint.user, unit=None if unit is None else str(unit)),
         problems=_problems(errors),
-        warnings=_problems(list(service_warnings(viewpoint, file))),
+        warnings=_problems(in_order(doubts)),
         settings=settings,
     )
 

@@ -15,9 +15,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from esper_protocol.records import Machine
-from esper_protocol.toml_lines import KeyPath
 from esperd.configuration.file import SettingsFile, examine_file, fields_of, in_order, key_text, setting
 from esperd.configuration.instance import port_of_instance
+from esperd.configuration.programs import program_doubts
 from esperd.configuration.viewpoint import OwnProcess, Viewpoint
 from esperd.errors import ConfigurationError, InvalidFileError
 from esperd.permissions import Permissions, read_permissions
@@ -90,7 +90,7 @@ def load_config(arguments: argparse.Namespace, before: Config | None = None) -> 
     file, problems = examine_file(path)
     if before is not None and not problems:
         _check_ports(before.named_boards, file)
-    doubts = tuple(map(str, _problems_of(_program_checks(file.settings, OwnProcess()), file)))
+    doubts = tuple(map(str, program_doubts(file, OwnProcess())))
     if not problems:
         try:
             named = tuple(name for name in _given(arguments, file.settings) if _has_port(file.settings, name))
@@ -173,7 +173,8 @@ def _with_machine_problems(
     """With what this machine does not know, or no board can be made of."""
     settings = file.settings
     rights: dict[str, list[str] | None] = msgspec.structs.asdict(settings.access)
-    checks: list[_Check] = [partial(_access, settings, viewpoint), *_program_checks(settings, viewpoint)]
+    hooks = [partial(_hook, index, hook) for index, hook in enumerate(settings.on_crash)]
+    checks: list[_Check] = [partial(_access, settings, viewpoint), *hooks]
     checks += [
         partial(read_permissions, AccessSettings(**{right: [name]}))
         for right, names in rights.items()
@@ -188,18 +189,6 @@ def _with_machine_problems(
         if told.isdisjoint(problem.key[:length] for length in range(1, len(problem.key) + 1))
     ]
     return in_order([*problems, *found])
-
-
-def _program_checks(settings: Settings, viewpoint: Viewpoint) -> list[_Check]:
-    """Of programs that the file names. One may come later, with another disk, so nothing is refused for its lack."""
-    decode = settings.decode
-    named: dict[KeyPath, str | None] = {
-        ("decode", "command"): decode.command[0] if decode.command else None,
-        ("decode", "gdb_xtensa"): decode.gdb_xtensa,
-        ("decode", "gdb_riscv"): decode.gdb_riscv,
-    }
-    hooks = [partial(_hook, index, hook, viewpoint) for index, hook in enumerate(settings.on_crash)]
-    return [*hooks, *(partial(_program, key, name, viewpoint) for key, name in named.items() if name is not None)]
 
 
 def _problems_of(checks: Iterable[_Check], file: SettingsFile) -> Iterator[ConfigurationError]:
@@ -243,7 +232,7 @@ def _load(arguments: argparse.Namespace, settings: Settings) -> Config:
         _gdb(settings.decode),
         _service_directory("LOGS_DIRECTORY"),
         read_permissions(settings.access),
-        tuple(_hook(index, hook, None) for index, hook in enumerate(settings.on_crash)),
+        tuple(_hook(index, hook) for index, hook in enumerate(settings.on_crash)),
         makes_socket_directory=not socket,
     )
 
@@ -302,30 +291,16 @@ def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
     )
 
 
-def _hook(index: int, hook: HookSettings, viewpoint: Viewpoint | None) -> HookSettings:
-    """The same; the program is looked for where a viewpoint is given."""
-    program, key = hook.command[0], ("on_crash", index, "command")
+def _hook(index: int, hook: HookSettings) -> HookSettings:
     # Not looked for along the PATH: what a service starts is not to depend on who edited whose environment.
-    if not program.startswith("/"):
+    if not (program := hook.command[0]).startswith("/"):
         found = shutil.which(program)
         raise ConfigurationError(
             f"on_crash.command begins with {program!r}; it must be the absolute path of a program",
             f'did you mean "{found}"?' if found else "write where it is, as `command -v NAME` says",
-            key=key,
+            key=("on_crash", index, "command"),
         )
-    if viewpoint is not None:
-        _program(key, program, viewpoint)
     return hook
-
-
-def _program(key: KeyPath, program: str, viewpoint: Viewpoint) -> None:
-    if (hint := viewpoint.obstacle(program)) is not None:
-        raise ConfigurationError(
-            f"{key_text(key)} names {program!r}; it must be a program that is there and may be run",
-            hint,
-            key=key,
-            may_heal=True,
-        )
 
 
 def _gdb(settings: DecodeSettings) -> Mapping[Machine, str]:

@@ -1,6 +1,6 @@
 """The unit of the system's service: what is installed of it, with its drop-ins, as far as a configuration needs it.
 
-Source: systemd.unit(5), systemd.exec(5), systemd.syntax(7). Drop-ins of single instances are not looked at.
+Source: systemd.unit(5), systemd.exec(5), systemd.syntax(7).
 """
 
 import re
@@ -28,24 +28,30 @@ class Assignment:
 
 
 # What the unit says where none is installed yet, which a test compares with the one that is shipped.
-SHIPPED: Final = {
-    "User": "esperd",
-    "Group": "esperd",
-    "SupplementaryGroups": "dialout",
-    "StateDirectory": "esperd",
-    "RuntimeDirectory": "esperd",
-    "LogsDirectory": "esperd",
-    "ProtectSystem": "strict",
-    "ProtectHome": "yes",
-    "PrivateTmp": "yes",
-    "ExecStart": "esperd --instance %i",
+SHIPPED: Final[Mapping[str, tuple[str, ...]]] = {
+    "User": ("esperd",),
+    "Group": ("esperd",),
+    "SupplementaryGroups": ("dialout",),
+    "StateDirectory": ("esperd",),
+    "RuntimeDirectory": ("esperd",),
+    "LogsDirectory": ("esperd",),
+    "DevicePolicy": ("closed",),
+    "DeviceAllow": ("char-ttyUSB rw", "char-ttyACM rw"),
+    "PrivateNetwork": ("yes",),
+    "RestrictAddressFamilies": ("AF_UNIX",),
+    "IPAddressDeny": ("any",),
+    "ProtectSystem": ("strict",),
+    "ProtectHome": ("yes",),
+    "PrivateTmp": ("yes",),
+    "ExecStart": ("esperd --instance %i",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceUnit:
-    """What the section [Service] says; ``path`` is None where nothing is installed."""
+    """What the section [Service] says; ``path`` is None where nothing is installed below ``root``."""
 
+    root: Path
     path: Path | None
     assignments: Mapping[str, tuple[Assignment, ...]]
 
@@ -66,6 +72,10 @@ class ServiceUnit:
         """Of a key that is yes or no."""
         return self.text(key).lower() in _YES
 
+    def of_instance(self, instance: str) -> "ServiceUnit":
+        """The same, with the drop-ins of one instance."""
+        return read_unit(self.root, instance)
+
     def flags(self) -> dict[str, list[Assignment]]:
         """The flags that it starts esperd with, such as ``--state-dir``; those of ``ExecStart``."""
         found: dict[str, list[Assignment]] = {}
@@ -84,22 +94,23 @@ class ServiceUnit:
         return found
 
 
-def read_unit(root: Path) -> ServiceUnit:
-    """The unit that is installed below *root*, or the one that would be."""
+def read_unit(root: Path, instance: str | None = None) -> ServiceUnit:
+    """The unit that is installed below *root*, or the one that would be; with the drop-ins of one *instance*, too."""
     folders = [root / folder / "systemd/system" for folder in _FOLDERS]
     path = next((folder / UNIT for folder in folders if (folder / UNIT).is_file()), None)
     if path is None:
-        shipped = {key: (Assignment(value, Path(UNIT), 0),) for key, value in SHIPPED.items()}
-        return ServiceUnit(None, shipped)
+        shipped = {key: tuple(Assignment(value, Path(UNIT), 0) for value in values) for key, values in SHIPPED.items()}
+        return ServiceUnit(root, None, shipped)
     drop_ins: dict[str, Path] = {}
-    for folder in reversed(folders):
-        drop_ins |= {file.name: file for file in (folder / f"{UNIT}.d").glob("*.conf")}
+    for unit in (UNIT,) if instance is None else (UNIT, UNIT.replace("@", f"@{instance}")):
+        for folder in reversed(folders):
+            drop_ins |= {file.name: file for file in (folder / f"{unit}.d").glob("*.conf")}
     found: dict[str, tuple[Assignment, ...]] = {}
     for file in (path, *(drop_ins[name] for name in sorted(drop_ins))):
         for key, assignment in _assignments(file):
             # An empty value takes back what was said before.
             found[key] = (*found.get(key, ()), assignment) if assignment.value else ()
-    return ServiceUnit(path, found)
+    return ServiceUnit(root, path, found)
 
 
 def _assignments(file: Path) -> Iterator[tuple[str, Assignment]]:

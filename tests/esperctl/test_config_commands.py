@@ -59,6 +59,23 @@ def test_what_this_machine_does_not_know_comes_with_a_hint(tmp_path: Path, file:
     ]
 
 
+def test_a_program_that_is_not_there_is_a_warning_as_esperd_starts_without_it(tmp_path: Path, file: Path) -> None:
+    file.write_text("baud = 9600\n[decode]\ngdb_riscv = '/no/gdb'\n[[on_crash]]\ncommand = ['/no/mail']\n")
+    needed = "it must be a program that is there and may be run"
+
+    check, show = run(tmp_path, "check", str(file)), run(tmp_path, "show", str(file))
+
+    assert (check.returncode, show.returncode) == (0, 0)
+    assert [line for line in check.stdout.splitlines() if "hint:" not in line] == [
+        f"warning: {file}:3: decode.gdb_riscv names '/no/gdb'; {needed}",
+        f"warning: {file}:5: on_crash.command names '/no/mail'; {needed}",
+        f"{file}: no problems",
+    ]
+    assert f"{file}:1" in show.stdout
+    assert f"warning: {file}:5: on_crash.command names" in show.stderr
+    assert json.loads(run(tmp_path, "check", "--json", str(file)).stdout)["problems"] == []
+
+
 def test_every_setting_is_shown_with_where_it_comes_from(tmp_path: Path, file: Path) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in run(tmp_path, "show", str(file)).stdout.splitlines()[1:]}
 
@@ -90,6 +107,15 @@ def test_a_file_that_is_not_there_or_no_toml_is_a_problem(tmp_path: Path) -> Non
     assert first.startswith(f"{tmp_path}/bad.toml:1: baud is 1; it must be")
     assert second.startswith(f"{tmp_path}/bad.toml:2:5: not valid TOML: ")
     assert hint == "  hint: a line is KEY = VALUE, a [table] or a # comment"
+
+
+def test_where_a_file_can_not_be_looked_for_the_defaults_are_not_said_to_hold(tmp_path: Path) -> None:
+    (tmp_path / ".config" / "esperd" / "esperd.toml").mkdir(parents=True)
+
+    done = run(tmp_path, "check", "--user")
+
+    assert (done.returncode, "esperd.toml: it is no file" in done.stdout) == (1, True)
+    assert "there is no configuration file" not in done.stderr
 
 
 def test_what_a_file_says_can_not_drive_the_terminal(tmp_path: Path, file: Path) -> None:

@@ -8,12 +8,10 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NOBODY = "nobody"
 NO_SUCH_USER = "esperd-of-a-test"
@@ -209,6 +207,73 @@ def test_an_elf_folder_that_the_service_does_not_see_is_a_warning(tree: Tree) ->
     assert tree.report("check", "--system")["warnings"] == []
 
 
+SHIPPED = Path(__file__).parents[2] / "systemd/system"
+PORTS = """\
+[boards.left]
+port = "socket://127.0.0.1:4000"
+[boards.right]
+port = "rfc2217://lab:4001"
+[boards.pi]
+port = "ttyAMA0"
+[boards.usb]
+port = "ttyUSB0"
+"""
+
+
+def test_ports_that_the_service_may_not_open_are_warnings_with_their_drop_ins(tree: Tree) -> None:
+    tree.unit((SHIPPED / "esperd@.service").read_text("utf-8"))
+    tree.write("etc/esperd/esperd.toml", PORTS)
+
+    done = tree.run("check", "--system")
+
+    network = "PrivateNetwork=no, RestrictAddressFamilies=AF_INET AF_INET6, IPAddressDeny= (a line each)"
+    warnings = [line for line in done.stdout.splitlines() if "no user esperd" not in line and "makes it" not in line]
+    left, right, pi = "'socket://127.0.0.1:4000'", "'rfc2217://lab:4001'", "'ttyAMA0'"
+    closed = "which the service may not open"
+    assert warnings == [
+        f"warning: {tree.file}:2: boards.left.port is {left}, {closed} (PrivateNetwork=yes)",
+        f"  hint: `{EDIT}`: [Service], {network}",
+        f"warning: {tree.file}:4: boards.right.port is {right}, {closed} (PrivateNetwork=yes)",
+        f"  hint: `{EDIT}`: [Service], {network}",
+        f"warning: {tree.file}:6: boards.pi.port is {pi}, {closed} (DevicePolicy=closed)",
+        f"  hint: `{EDIT}`: [Service], DeviceAllow=char-ttyAMA rw",
+        f"{tree.file}: no problems",
+    ]
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("drop_in", "closed"),
+    [
+        ("PrivateNetwork=no\n", {"left", "right", "pi"}),
+        ("PrivateNetwork=no\nRestrictAddressFamilies=AF_INET\n", {"left", "right", "pi"}),
+        ("PrivateNetwork=no\nRestrictAddressFamilies=AF_INET\nIPAddressAllow=localhost\n", {"pi"}),
+        ("DeviceAllow=char-ttyAMA rw\n", {"left", "right"}),
+        ("DeviceAllow=/dev/ttyAMA0 rw\n", {"left", "right"}),
+        ("DeviceAllow=\nDevicePolicy=auto\nPrivateNetwork=no\nRestrictAddressFamilies=\nIPAddressDeny=\n", set[str]()),
+    ],
+)
+def test_a_port_that_a_drop_in_opens_is_not_warned_of(tree: Tree, drop_in: str, closed: set[str]) -> None:
+    tree.unit((SHIPPED / "esperd@.service").read_text("utf-8"), drop_in=f"[Service]\n{drop_in}")
+    tree.write("etc/esperd/esperd.toml", PORTS)
+
+    assert closed_ports(tree) == closed
+
+
+def test_the_shipped_drop_in_opens_the_network_to_the_one_board_that_has_it(tree: Tree) -> None:
+    tree.unit((SHIPPED / "esperd@.service").read_text("utf-8"))
+    network = (SHIPPED / "network.conf").read_text("utf-8")
+    tree.write("etc/systemd/system/esperd@left.service.d/network.conf", network)
+    tree.write("etc/esperd/esperd.toml", PORTS)
+
+    assert closed_ports(tree) == {"right", "pi"}
+
+
+def closed_ports(tree: Tree) -> set[str]:
+    warnings = [warning["message"] for warning in tree.report("check", "--system")["warnings"]]
+    return {text.partition("boards.")[2].partition(".")[0] for text in warnings if "may not open" in text}
+
+
 def test_a_command_has_to_be_one_that_the_services_user_may_run(tree: Tree) -> None:
     program = tree.write("told", "#!/bin/sh\n", 0o700)
     tree.unit(UNIT.replace("ProtectSystem=strict", "PrivateTmp=no"))
@@ -217,9 +282,10 @@ def test_a_command_has_to_be_one_that_the_services_user_may_run(tree: Tree) -> N
     closed = tree.run("check", "--system")
     program.chmod(0o755)
 
-    assert closed.stdout.startswith(f"{tree.file}:2: on_crash.command names '{program}'; it must be a program that is")
+    warning = f"warning: {tree.file}:2: on_crash.command names '{program}'; it must be a program that is"
+    assert (closed.returncode, closed.stdout.startswith(warning)) == (0, True)
     assert f"hint: the user {NOBODY} may not run it: `sudo chmod a+rx {program}`" in closed.stdout
-    assert tree.run("check", "--system").returncode == 0
+    assert tree.report("check", "--system")["warnings"] == []
     tree.unit(drop_in="[Service]\nPrivateTmp=yes\n")
     assert ("the service does not see it (PrivateTmp=yes)" in tree.run("check", "--system").stdout) == str(
         program

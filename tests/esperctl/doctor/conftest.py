@@ -38,6 +38,7 @@ class Tree:
     synchronised: bool | None = True
     now_ns: int = NOW_NS
     settings: dict[str, object] = field(default_factory=lambda: {"limits.free_disk_percent": 5.0})
+    settings_of_files: dict[str, dict[str, object]] = field(default_factory=dict[str, dict[str, object]])
     problems: list[Problem] = field(default_factory=list[Problem])
     warnings: list[Problem] = field(default_factory=list[Problem])
     uid: int = ANNA
@@ -75,13 +76,25 @@ class Tree:
         if unit is not None:
             self.write(f"/proc/{pid}/cgroup", f"0::/{unit}\n")
 
-    def usb(self, name: str, vendor: str, product: str, *, serial: str | None = None, label: str | None = None) -> None:
+    def usb(
+        self,
+        name: str,
+        vendor: str,
+        product: str,
+        *,
+        serial: str | None = None,
+        label: str | None = None,
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        """A device, with an interface of each of the classes."""
         folder = f"/sys/devices/pci/usb1/{name}"
         self.write(f"{folder}/idVendor", f"{vendor}\n")
         self.write(f"{folder}/idProduct", f"{product}\n")
         for file, text in (("serial", serial), ("product", label)):
             if text is not None:
                 self.write(f"{folder}/{file}", f"{text}\n")
+        for number, interface_class in enumerate(classes):
+            self.write(f"{folder}/{name}:1.{number}/bInterfaceClass", f"{interface_class}\n")
         self.link(f"/sys/bus/usb/devices/{name}", f"../../../devices/pci/usb1/{name}")
 
     def port(self, name: str, usb: str, *, link: str | None = None, mode: int = 0o660) -> None:
@@ -112,7 +125,8 @@ class Tree:
         )
 
     def _configuration(self, file: str) -> Configuration:
-        settings = [Setting(key, value, "default") for key, value in self.settings.items()]
+        values = self.settings | self.settings_of_files.get(file, {})
+        settings = [Setting(key, value, "default") for key, value in values.items()]
         problems, seen_by = self.problems if file else [], SeenBy("user", "anna")
         return Configuration(file or None, seen_by, problems, self.warnings, [] if problems else settings)
 

@@ -101,6 +101,19 @@ async def test_what_a_real_daemon_answers_is_surveyed(
     assert found["readable"]["subject"] == "b"
 
 
+async def test_who_names_a_socket_is_not_told_of_other_daemons(
+    tmp_path: Path, nursery: trio.Nursery, esperctl: Esperctl
+) -> None:
+    bench = Bench(tmp_path, nursery)
+    try:
+        daemon, _ = await bench.start("a=sim:console"), await bench.start("b=sim:console")
+        found = codes(await esperctl("doctor", "--json", "--socket", str(daemon.socket)))
+    finally:
+        await bench.aclose()
+    assert found["daemon"]["subject"] == str(daemon.socket)
+    assert "daemon_elsewhere" not in found
+
+
 # Each check by itself -------------------------------------------------------------------------------------------
 
 

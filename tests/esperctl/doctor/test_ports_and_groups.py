@@ -104,6 +104,26 @@ def test_an_adapter_without_a_port_needs_its_driver(tree: Tree, examine: Examine
     assert "USB Serial (1a86:7523)" in found.what
 
 
+@pytest.mark.parametrize(
+    ("vendor", "product", "classes", "driver"),
+    [
+        ("303a", "1001", ("02", "0a", "ff"), "cdc_acm"),
+        ("303a", "4001", ("03", "0a"), "cdc_acm"),
+        ("303a", "4004", ("03",), None),
+        ("303a", "4004", (), None),
+        ("1a86", "55d4", ("02", "0a"), "cdc_acm"),
+        ("0403", "6010", ("ff", "ff"), "ftdi_sio"),
+        ("0403", "cff8", ("ff",), None),
+    ],
+)
+def test_only_what_would_be_a_serial_port_lacks_its_driver(
+    tree: Tree, examine: Examine, vendor: str, product: str, classes: tuple[str, ...], driver: str | None
+) -> None:
+    tree.usb("1-2", vendor, product, classes=classes)
+    found = examine(ports.check, tree)
+    assert (found["no_driver"].mend if driver else found.get("no_driver")) == (driver and f"sudo modprobe {driver}")
+
+
 def test_other_usb_devices_are_no_business_of_ours(tree: Tree, examine: Examine) -> None:
     tree.usb("1-3", "046d", "c52b", label="a mouse")
     assert "no_driver" not in examine(ports.check, tree)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from esperctl.doctor.survey import Survey, Trouble
 if TYPE_CHECKING:
     from tests.esperctl.doctor.conftest import Daemons, Examine, Tree
 
+SHIPPED_RULES = (Path(__file__).parents[3] / "systemd/udev/90-esperd.rules").read_text("utf-8")
 BRLTTY = '# ENV{PRODUCT}=="403/6001/*"\nENV{PRODUCT}=="10c4/ea60/*", ATTRS{manufacturer}=="Silicon Labs", GOTO="brl"\n'
 
 
@@ -28,6 +30,8 @@ def test_a_modem_manager_that_was_not_told_is_a_warning_with_a_rule(tree: Tree, 
         ('SUBSYSTEM=="tty", ENV{ID_VENDOR_ID}=="10C4", ENV{ID_MM_PORT_IGNORE}="1"\n', True),
         ('# ATTRS{idVendor}=="10c4", ENV{ID_MM_DEVICE_IGNORE}="1"\n', False),
         ('ATTRS{idVendor}=="303a", ENV{ID_MM_DEVICE_IGNORE}="1"\n', False),
+        ('ATTRS{idVendor}=="10c4", ATTRS{idProduct}=="0001|ea6?", ENV{ID_MM_DEVICE_IGNORE}="1"\n', True),
+        ('ATTRS{idVendor}=="10c4", ATTRS{idProduct}=="0001", ENV{ID_MM_DEVICE_IGNORE}="1"\n', False),
     ],
 )
 def test_a_modem_manager_heeds_udev_rules(tree: Tree, examine: Examine, rule: str, is_told: bool) -> None:
@@ -43,6 +47,27 @@ def test_rules_in_etc_stand_in_for_those_of_the_same_name(tree: Tree, examine: E
     tree.write("/usr/lib/udev/rules.d/77-boards.rules", 'ATTRS{idVendor}=="10c4", ENV{ID_MM_DEVICE_IGNORE}="1"\n')
     tree.write("/etc/udev/rules.d/77-boards.rules", "")
     assert "modem_manager" in examine(device_manager.check, tree)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "product", "is_meant"),
+    [("10c4", "ea60", True), ("303a", "1001", True), ("0403", "6015", True), ("067b", "2303", False)],
+)
+def test_a_modem_manager_keeps_off_what_the_shipped_rules_name(
+    tree: Tree, examine: Examine, vendor: str, product: str, is_meant: bool
+) -> None:
+    tree.write("/etc/udev/rules.d/90-esperd.rules", SHIPPED_RULES)
+    tree.usb("1-1", vendor, product)
+    tree.port("ttyUSB0", "1-1")
+    tree.process(5, "/usr/sbin/ModemManager")
+    assert ("modem_manager" not in examine(device_manager.check, tree)) == is_meant
+
+
+def test_what_is_plugged_in_next_is_named_by_the_shipped_rules_too(tree: Tree, examine: Examine) -> None:
+    tree.process(5, "/usr/sbin/ModemManager")
+    assert examine(device_manager.check, tree)["modem_manager"].severity == "note"
+    tree.write("/etc/udev/rules.d/90-esperd.rules", SHIPPED_RULES)
+    assert list(examine(device_manager.check, tree)) == ["no_grabbers"]
 
 
 def test_no_modem_manager_is_fine(tree: Tree, examine: Examine) -> None:
@@ -62,6 +87,21 @@ def test_brltty_that_claims_an_adapter_that_is_there(tree: Tree, examine: Examin
     assert "systemctl mask" in (found.mend or "")
 
 
+def test_an_adapter_that_has_its_port_was_not_taken_by_brltty(tree: Tree, examine: Examine) -> None:
+    tree.adapter()
+    tree.write("/usr/lib/udev/rules.d/85-brltty.rules", BRLTTY)
+    tree.process(6, "/usr/bin/brltty", "-E")
+    assert list(examine(device_manager.check, tree)) == ["no_grabbers"]
+
+
+def test_an_adapter_that_the_shipped_rules_release_is_not_taken_by_brltty(tree: Tree, examine: Examine) -> None:
+    tree.usb("1-1", "10c4", "ea60")
+    tree.write("/usr/lib/udev/rules.d/85-brltty.rules", BRLTTY)
+    tree.write("/usr/lib/udev/rules.d/90-esperd.rules", SHIPPED_RULES)
+    tree.process(6, "/usr/bin/brltty", "-E")
+    assert list(examine(device_manager.check, tree)) == ["no_grabbers"]
+
+
 def test_a_claim_in_a_comment_is_none(tree: Tree, examine: Examine) -> None:
     tree.usb("1-1", "0403", "6001")
     tree.write("/usr/lib/udev/rules.d/85-brltty.rules", BRLTTY)
@@ -76,6 +116,22 @@ def test_gpsd_and_a_login_prompt_take_ports(tree: Tree, examine: Examine) -> Non
     found = examine(device_manager.check, tree)
     assert set(found) == {"gpsd", "login_prompt"}
     assert found["login_prompt"].mend == "sudo systemctl disable --now serial-getty@ttyUSB0.service"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_off"),
+    [
+        ('START_DAEMON="true"\nUSBAUTO="false"\n', True),
+        ("USBAUTO='false'\n", True),
+        ('USBAUTO="true"\n', False),
+        ('# USBAUTO="false"\n', False),
+    ],
+)
+def test_a_gpsd_that_leaves_usb_alone_is_fine(tree: Tree, examine: Examine, text: str, is_off: bool) -> None:
+    tree.adapter()
+    tree.process(7, "/usr/sbin/gpsd")
+    tree.write("/etc/default/gpsd", text)
+    assert ("gpsd" not in examine(device_manager.check, tree)) == is_off
 
 
 # Daemons --------------------------------------------------------------------------------------------------------
@@ -96,6 +152,8 @@ def test_sockets_that_do_not_answer(tree: Tree, examine: Examine, kind: str, sev
     trouble = Trouble("/run/esperd/a.sock", kind, "it is so", "do this")  # type: ignore[arg-type] # one of the four
     found = examine(sockets.check, tree, Survey(troubles=(trouble,)))
     assert found[f"socket_{kind}"].severity == severity
+    # Only what left its socket behind reads no board.
+    assert ("no_daemon" in found) == (kind == "stale")
 
 
 def test_a_machine_without_a_daemon_is_told_how_to_start_one(tree: Tree, examine: Examine) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +14,8 @@ from esperctl.doctor.survey import Answer, Sample, Survey
 from esperctl.local_configuration import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from tests.esperctl.doctor.conftest import Daemons, Examine, Tree
 
 GIB = 1024**3
@@ -36,6 +39,41 @@ def test_the_floor_is_the_configured_one(tree: Tree, examine: Examine, daemons: 
     tree.space = DiskSpace(100 * GIB, 15 * GIB)
     tree.settings["limits.free_disk_percent"] = 20
     assert "below 20 %" in examine(disk.check, tree, daemons.survey())["disk_full"].what
+
+
+@pytest.mark.parametrize("flag", [("--free-disk-percent", "80"), ("--free-disk-percent=80",)])
+def test_the_floor_is_the_one_that_the_daemon_was_started_with(
+    tree: Tree, examine: Examine, daemons: Daemons, flag: tuple[str, ...]
+) -> None:
+    tree.space = DiskSpace(100 * GIB, 29 * GIB)
+    tree.process(4242, "esperd", *flag, "bench1=ttyUSB0")
+    assert "below 80 %" in examine(disk.check, tree, daemons.survey())["disk_full"].what
+
+
+def test_the_floor_is_that_of_the_file_which_the_daemon_reads(tree: Tree, examine: Examine, daemons: Daemons) -> None:
+    tree.space = DiskSpace(100 * GIB, 29 * GIB)
+    tree.process(4242, "esperd", "--config", "/srv/lab.toml", "bench1=ttyUSB0")
+    tree.write("/srv/lab.toml", "[limits]\nfree_disk_percent = 40\n")
+    tree.settings_of_files = {"/srv/lab.toml": {"limits.free_disk_percent": 40.0}}
+    assert "below 40 %" in examine(disk.check, tree, daemons.survey())["disk_full"].what
+
+
+@pytest.mark.parametrize(
+    ("disk_text", "code", "mend"),
+    [
+        ("full: less than 80 % of the disk is free", "disk_full", "esperctl coredumps prune"),
+        ("failing: Input/output error", "disk_failing", "sudo tail /var/lib/esperd/log/esperd.log"),
+    ],
+)
+def test_a_disk_that_refuses_a_board_is_serious_whatever_is_free(
+    tree: Tree, examine: Examine, daemons: Daemons, disk_text: str, code: str, mend: str
+) -> None:
+    boards = [daemons.changed_board(board=name, disk=disk_text) for name in ("a", "b")]
+    found = examine(disk.check, tree, daemons.survey(*boards, daemons.board))
+    assert (list(found), found[code].severity) == ([code], "serious")
+    _, _, why = disk_text.partition(": ")
+    assert found[code].what == f"the journal of a and b can't be written, and waits in memory: {why}"
+    assert (found[code].mend or "").startswith(mend)
 
 
 def test_a_wrong_configuration_does_not_hide_the_disk(tree: Tree, examine: Examine, daemons: Daemons) -> None:
@@ -89,10 +127,63 @@ def test_a_good_file_is_fine_and_where_there_is_none_the_places_are_named(tree: 
     assert list(examine(config.check, tree)) == ["config"]
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+@contextmanager
+def not_as_root(tree: Tree) -> Generator[None]:
+    """Root may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in tree.root.parents:
+        if folder.name.startswith(("pytest-", "popen-")) or folder == tree.root.parent:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 def test_a_file_that_may_not_be_read_is_told(tree: Tree, examine: Examine) -> None:
     tree.write("/etc/esperd/esperd.toml", "", mode=0)
-    assert examine(config.check, tree)["config_unreadable"].severity == "note"
+    with not_as_root(tree):
+        found = examine(config.check, tree)["config_unreadable"]
+    assert (found.severity, found.mend) == ("note", "sudo chmod a+r /etc/esperd/esperd.toml")
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "severity"),
+    [
+        ("/etc/esperd", "/etc/esperd/esperd.toml", "note"),
+        ("/home/anna/.config", "/home/anna/.config/esperd/esperd.toml", "serious"),
+    ],
+)
+def test_a_folder_that_may_not_be_entered_hides_a_file_and_does_not_lack_one(
+    tree: Tree, examine: Examine, folder: str, file: str, severity: str
+) -> None:
+    tree.write(file, "baud = 9600\n")
+    closed = tree.root / folder.lstrip("/")
+    closed.chmod(0)
+    try:
+        with not_as_root(tree):
+            found = examine(config.check, tree)
+    finally:
+        closed.chmod(0o755)
+    assert {code: finding.severity for code, finding in found.items()} == {"config_unreadable": severity}
+    told = found["config_unreadable"]
+    assert (told.subject, told.mend) == (file, f"sudo chmod a+x {folder}")
+    assert "may not enter its folder" in told.what
+
+
+def test_behind_a_file_that_counts_a_closed_folder_is_in_nobody_s_way(tree: Tree, examine: Examine) -> None:
+    tree.write("/home/anna/.config/esperd/esperd.toml", "baud = 9600\n")
+    tree.write("/etc/esperd/esperd.toml")
+    closed = tree.root / "etc/esperd"
+    closed.chmod(0)
+    try:
+        with not_as_root(tree):
+            assert list(examine(config.check, tree)) == ["config"]
+    finally:
+        closed.chmod(0o755)
 
 
 def test_a_folder_in_place_of_the_file_is_told(tree: Tree, examine: Examine) -> None:

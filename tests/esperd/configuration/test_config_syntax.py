@@ -15,7 +15,11 @@ from esperd.configuration.syntax import parse_toml
         ("journal_bytes = 2 GiB # much", (1, 19), 'text stands in quotes: journal_bytes = "2 GiB"'),
         ("answer = True", (1, 10), "write answer = true"),
         ("baud =", (1, 7), "behind baud = the value is missing"),
-        ("clients = 010", (1, 12), 'a number does not begin with 0: clients = 10, and text stands in quotes: clients = "010"'),
+        (
+            "clients = 010",
+            (1, 12),
+            'a number does not begin with 0: clients = 10, and text stands in quotes: clients = "010"',
+        ),
         ("x = 'it's'", (1, 9), "one text in quotes stands behind x =; one that has ' in it is put in double quotes"),
         ("\n[limits", (2, 8), "a table is [NAME], a table of which there may be many [[NAME]]"),
         ('port = "x\n', (1, 10), "text ends with the quote that it began with, in the same line"),

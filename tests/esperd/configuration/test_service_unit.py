@@ -26,8 +26,9 @@ def drop_in(root: Path, name: str, text: str) -> None:
 def test_what_is_assumed_without_an_installation_is_what_is_shipped(installed: Path) -> None:
     shipped, assumed = read_unit(installed), read_unit(installed / "empty")
 
-    assert (assumed.path, {key: assumed.text(key) for key in SHIPPED}) == (None, SHIPPED)
-    assert {key: shipped.text(key) for key in SHIPPED} == SHIPPED
+    for unit in (assumed, shipped):
+        assert {key: tuple(each.value for each in unit.assignments[key]) for key in SHIPPED} == SHIPPED
+    assert assumed.path is None
 
 
 def test_drop_ins_count_by_their_names_and_those_of_etc_stand_in_for_others(installed: Path) -> None:
@@ -39,6 +40,20 @@ def test_drop_ins_count_by_their_names_and_those_of_etc_stand_in_for_others(inst
 
     assert found is not None
     assert (found.value, found.line, found.path.name) == ("twenty", 2, "20-x.conf")
+
+
+def test_an_instance_has_drop_ins_of_its_own_which_stand_in_for_those_of_all(installed: Path) -> None:
+    drop_in(installed, "etc/systemd/system/esperd@.service.d/10-x.conf", "[Service]\nUser=all\nGroup=all\n")
+    drop_in(installed, "etc/systemd/system/esperd@left.service.d/10-x.conf", "[Service]\nUser=left\n")
+
+    unit = read_unit(installed)
+
+    assert [found.text("User") for found in (unit, unit.of_instance("left"), unit.of_instance("right"))] == [
+        "all",
+        "left",
+        "all",
+    ]
+    assert unit.of_instance("left").text("Group") == "esperd"
 
 
 def test_lists_grow_until_an_empty_value_takes_them_back(installed: Path) -> None:
