@@ -24,9 +24,9 @@ def run_child(command: list[str], environment: dict[str, str], timeout_s: float 
         NotRunnableError: it can't be started.
     """
     running = _Running()
-    with _signals(running.pass_on), guard() as say_started:
+    with _signals(running.pass_on), guard(running.tree) as say_started:
         try:
-            process = subprocess.Popen(command, env=environment)
+            process = subprocess.Popen(command, env=running.tree.marked(environment))
         except OSError as error:
             is_there = not isinstance(error, FileNotFoundError)
             raise NotRunnableError(f"{command[0]} can't be run: {error.strerror}", is_there=is_there) from error

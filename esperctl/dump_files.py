@@ -1,12 +1,13 @@
 """A core dump that is in a file, comes through a pipe, or is pasted: as a file that the decoder reads."""
 
 import contextlib
+import stat
 import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from esperctl.errors import FailedError
+from esperctl.errors import EsperctlError, FailedError, NotPermittedError
 from esperctl.output import Output
 from esperctl.standard_input import STANDARD_INPUT, read_bounded, read_standard_input
 
@@ -22,14 +23,20 @@ def dump_file(name: str, output: Output) -> Generator[Path | None]:
     Nothing but plain files and pipes is opened: to open a serial port may reset its board.
 
     Raises:
-        FailedError: what comes through the pipe can't be read or stored, or is too much.
+        NotPermittedError: the user may not read it.
+        FailedError: it can't be read; what comes through the pipe can't be stored, or is too much.
     """
+    path = Path(name)
     if name in STANDARD_INPUT:
         parts = read_standard_input(_WHAT, _MOST_BYTES, output)
-    elif Path(name).is_fifo():
-        parts = _read_pipe(Path(name))
+    elif stat.S_ISFIFO(mode := mode_of(path)):
+        parts = _read_pipe(path)
+    elif stat.S_ISREG(mode):
+        _open(path).close()
+        yield path.absolute()
+        return
     else:
-        yield Path(name).absolute() if Path(name).is_file() else None
+        yield None
         return
     with tempfile.TemporaryDirectory(prefix="esperctl-") as folder:
         copy = Path(folder) / "dump"
@@ -37,8 +44,36 @@ def dump_file(name: str, output: Output) -> Generator[Path | None]:
         yield copy
 
 
+def mode_of(path: Path) -> int:
+    """Its type and rights, as ``stat`` has them; 0 where nothing is.
+
+    Raises:
+        NotPermittedError: the user may not look at it.
+        FailedError: it can't be looked at.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> EsperctlError:
+    if isinstance(error, PermissionError):
+        return NotPermittedError(f"you may not read {path}")
+    return FailedError(f"{path} can't be read: {error.strerror}")
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
 def _read_pipe(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as pipe:
+    with _open(path) as pipe:
         yield from read_bounded(pipe.fileno(), str(path), _WHAT, _MOST_BYTES)
 
 

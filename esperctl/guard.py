@@ -17,17 +17,20 @@ _DISMISSED: Final = 0
 
 
 @contextmanager
-def guard() -> Generator[Callable[[int], None]]:
+def guard(tree: ProcessTree) -> Generator[Callable[[int], None]]:
     """Stands there before the command does, because we may be killed at any moment.
 
+    Args:
+        tree: What belongs to it does not outlive us, if we end in the block.
+
     Yields:
-        Say the number of the process that was started: it and what it starts do not outlive us, if we end in the block.
+        Say the number of the process that was started, which belongs to it from then on.
     """
     reading, writing = os.pipe()
     guarding = _fork()
     if guarding == 0:
         os.close(writing)
-        _stand_guard(reading)
+        _stand_guard(reading, tree)
     os.close(reading)
 
     def say(pid: int) -> None:
@@ -52,7 +55,7 @@ def _fork() -> int | None:
         return None
 
 
-def _stand_guard(reading: int) -> None:
+def _stand_guard(reading: int, tree: ProcessTree) -> None:
     """Listens, in the process that was forked, which ends here."""
     try:
         # What a terminal or a service manager sends to everybody is not for it: it ends when we do.
@@ -63,13 +66,12 @@ def _stand_guard(reading: int) -> None:
         # Whoever reads our output waits until nobody can write it.
         for stream in range(3):
             os.dup2(nowhere, stream)
-        _listen(reading)
+        _listen(reading, tree)
     finally:
         os._exit(0)
 
 
-def _listen(reading: int) -> None:
-    tree = ProcessTree()
+def _listen(reading: int, tree: ProcessTree) -> None:
     with os.fdopen(reading, "rb") as orders:
         # Without a deadline: a command takes as long as it takes.
         for line in orders:

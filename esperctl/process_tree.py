@@ -1,4 +1,7 @@
-"""A process and all that descend from it, as ``/proc`` shows them; also those whose parents have ended meanwhile."""
+"""A command and all that it starts, as ``/proc`` shows them; also those whose parents have ended meanwhile.
+
+Those are told by a mark in their environment, which all that a command starts inherits.
+"""
 
 import contextlib
 import os
@@ -12,6 +15,10 @@ _STAT_FIELDS: Final = 20
 # From the request to end to the end by force, and how often it is looked meanwhile.
 _GRACE_S: Final = 5.0
 _LOOK_S: Final = 0.05
+# What is ended by force may be starting others at that moment.
+_ROUNDS: Final = 3
+_MARKS: Final = "ESPERCTL_RUN"
+_MARK_BYTES: Final = 16
 
 
 class _Process(msgspec.Struct, frozen=True):
@@ -26,7 +33,13 @@ class ProcessTree:
     """Remembers who belongs to it each time that it is asked."""
 
     def __init__(self) -> None:
+        self._mark = os.urandom(_MARK_BYTES).hex()
         self._known: dict[int, int] = {}
+
+    def marked(self, environment: dict[str, str]) -> dict[str, str]:
+        """The environment of a command that belongs to it, and perhaps to others, as does one within one."""
+        marks = f"{environment.get(_MARKS, '')} {self._mark}".strip()
+        return {**environment, _MARKS: marks}
 
     def add(self, pid: int) -> None:
         """From now on *pid* and its descendants belong to it."""
@@ -36,7 +49,9 @@ class ProcessTree:
         """Those that have not ended."""
         processes = _running()
         self._known = {
-            process.pid: process.started for process in processes if self._known.get(process.pid) == process.started
+            process.pid: process.started
+            for process in processes
+            if self._known.get(process.pid) == process.started or self._is_marked(process.pid)
         }
         grown = True
         while grown:
@@ -58,7 +73,15 @@ class ProcessTree:
         until = time.monotonic() + _GRACE_S
         while self.alive() and time.monotonic() < until:
             time.sleep(_LOOK_S)  # noqa: TID251 - no event loop here, and grandchildren tell nobody that they end
-        self.send(signal.SIGKILL)
+        for _ in range(_ROUNDS):
+            self.send(signal.SIGKILL)
+
+    def _is_marked(self, pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - hundreds of pseudo-files
+                return self._mark.encode() in file.read()
+        except OSError:
+            return False  # ended meanwhile, or another user's
 
 
 def _running() -> list[_Process]:

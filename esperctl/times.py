@@ -70,7 +70,10 @@ def parse_duration(text: str) -> float:
         ValueError: it is none of these, or no time at all.
     """
     is_with_units = re.fullmatch(rf"(?:{_PART})+", text) is not None
-    duration_s = _duration(text).total_seconds() if is_with_units else float(text)
+    try:
+        duration_s = _duration(text).total_seconds() if is_with_units else float(text)
+    except OverflowError as error:
+        raise ValueError(text) from error
     if not 0 < duration_s < _LONGEST_DURATION_S:
         raise ValueError(text)
     return duration_s

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,6 +22,11 @@ _XTENSA_CHIPS: Final = ("esp32", "esp32s2", "esp32s3")
 _XTENSA_GDB: Final = ("xtensa-esp32-elf-gdb",)
 _RISCV_GDB: Final = ("riscv32-esp-elf-gdb", "gdb-multiarch")
 _CORE_FILE: Final = "core.bin"
+# The magic number and e_machine. Source: elf(5).
+_ELF_HEAD: Final = struct.Struct("<4s14xH")
+_ELF_MAGIC: Final = b"\x7fELF"
+_MACHINES: Final = {94: "Xtensa", 243: "RISC-V"}
+_WITH_ARTICLE: Final = {"Xtensa": "an Xtensa", "RISC-V": "a RISC-V"}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -39,11 +45,14 @@ def run(arguments: Arguments, output: Output) -> int:
         with tempfile.TemporaryDirectory(prefix="esperctl-") as folder:
             core = Path(folder) / f"{details.record.id}.core"
             program = Path(folder) / elf.name
-            _download(client, details, core)
             try:
                 shutil.copyfile(elf, program)
             except OSError as error:
-                raise FailedError(f"{elf} can't be read: {error.strerror}", "name the program with --elf") from error
+                raise FailedError(
+                    f"{elf} can't be read: {error.strerror or error}", "name the program with --elf"
+                ) from error
+            _check_chip(program, elf, details.record.chip)
+            _download(client, details, core)
             daemons.close()
             _run_gdb(gdb, program, core)
     return EXIT_DONE
@@ -70,6 +79,22 @@ def _find_elf(details: CoredumpDetails, named: str | None) -> Path:
         which = f", whose SHA-256 begins with {sha256}" if sha256 else ""
         raise FailedError(f"the program of {details.record.id} is not known{which}", "name it with --elf")
     return Path(path).absolute()
+
+
+def _check_chip(program: Path, elf: Path, chip: str | None) -> None:
+    """Refuses a copy of *elf* that is for another kind of processor, which GDB would make nonsense of."""
+    with program.open("rb") as file:
+        head = file.read(_ELF_HEAD.size)
+    magic, number = _ELF_HEAD.unpack(head.ljust(_ELF_HEAD.size, b"\0"))
+    machine = _MACHINES.get(number)
+    if magic != _ELF_MAGIC or machine is None:
+        raise FailedError(f"{elf} is no program of an ESP chip", "name the program with --elf")
+    wanted = machine if chip is None else "Xtensa" if chip in _XTENSA_CHIPS else "RISC-V"
+    if machine != wanted:
+        raise FailedError(
+            f"{elf} is a program for {machine} chips, and the core dump is of {_WITH_ARTICLE[wanted]} chip",
+            "name the program with --elf",
+        )
 
 
 def _download(client: Client, details: CoredumpDetails, path: Path) -> None:

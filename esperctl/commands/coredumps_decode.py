@@ -21,7 +21,7 @@ from esper_protocol.messages import CancelDecode, CoredumpDetails, DecodeCoredum
 from esperctl.arguments import Arguments, Parser
 from esperctl.client import Client
 from esperctl.daemons import open_daemons
-from esperctl.dump_files import dump_file
+from esperctl.dump_files import dump_file, mode_of
 from esperctl.elf_stores import elf_stores
 from esperctl.errors import EXIT_DONE, FailedError, RequestError, TimedOutError, UsageError
 from esperctl.local_decoder import DEFAULT_TIMEOUT_S, Answer, Problem, decode_file, format_html
@@ -39,6 +39,8 @@ _BACKENDS: Final = ("auto", "native", "esp-coredump")
 # What would be said of every dump in the file.
 _OF_THE_QUESTION: Final = ("bad_elf", "bad_request", "no_elf", "unavailable")
 _MOST_DIGITS: Final = 10
+# The system waits for a pipe in milliseconds of 31 bits. Source: poll(2).
+_LONGEST_S: Final = 1e6
 _REPORT_FILES: Final = {True: "report.json", False: "report.txt"}
 
 
@@ -67,7 +69,7 @@ def run(arguments: Arguments, output: Output) -> int:
         if path is not None:
             return _decode_file(path, arguments, output)
     if "/" in arguments.dump:
-        if Path(arguments.dump).exists():
+        if mode_of(Path(arguments.dump)):
             raise FailedError(f"{arguments.dump} is neither a file nor a pipe")
         raise FailedError(f"there is no file {arguments.dump}")
     if arguments.number is not None:
@@ -89,6 +91,8 @@ def _seconds(text: str) -> float:
         seconds = math.nan
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
+    if seconds > _LONGEST_S:
+        raise argparse.ArgumentTypeError(f"'{text}' is more than {_LONGEST_S:.0f} seconds")
     return seconds
 
 

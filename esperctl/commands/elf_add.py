@@ -53,23 +53,25 @@ def run(arguments: Arguments, output: Output) -> int:
 def _files(paths: list[str]) -> Iterator[tuple[Path, bool]]:
     """The files, and whether they were named themselves."""
     for text in paths:
-        path = Path(text)
-        if path.is_dir():
-            for file in _elf_files(path):
+        if os.path.isdir(text):  # noqa: PTH112 - what may not be looked at is no error yet: it will not be read, either
+            for file in _elf_files(Path(text)):
                 yield file, False
         else:
-            yield path, True
+            yield Path(text), True
 
 
 def _elf_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    """Those in it, and the folders that can't be looked into, which can't be read for the same reason."""
+    closed: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if name not in (".git", "CMakeFiles"))
         if len(Path(parent).relative_to(folder).parts) >= _MAX_DEPTH - 1:
             folders.clear()
         for name in sorted(names):
             # To open a pipe of that name would wait for its writer.
-            if name.endswith(".elf") and (Path(parent) / name).is_file():
+            if name.endswith(".elf") and os.path.isfile(f"{parent}/{name}"):  # noqa: PTH113 - as above
                 yield Path(parent) / name
+    yield from closed
 
 
 def _refused(error: EsperctlError, path: Path, output: Output, *, is_named: bool) -> int:

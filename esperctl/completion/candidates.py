@@ -136,11 +136,14 @@ def _values(action: argparse.Action, prefix: str, socket: str | None) -> Wanted:
 
 
 def _options(parser: Parser) -> list[Candidate]:
-    # The options that every command takes are explained in the first help only.
+    # The options that every command takes are explained in the first help only; others that have no help are not for
+    # people.
     explained = {flag: action.help for action in top_parser().declared for flag in action.option_strings}
     found: list[Candidate] = []
     for action in parser.declared:
         for flag in action.option_strings:
+            if action.help == argparse.SUPPRESS and flag not in explained:
+                continue
             text = explained.get(flag) if action.help == argparse.SUPPRESS else action.help
             found.append(Candidate(flag, "" if text in (None, argparse.SUPPRESS) else str(text)))
     return found

@@ -1,4 +1,9 @@
-"""Runs one command of ``on_crash``; it and all that it started are gone when it has ended, or when its time is over."""
+"""Runs one command of ``on_crash``; it and all that it started are gone when it has ended, or when its time is over.
+
+It is put into its place by ``env``, which is on this machine. To start it ourselves would mean to wait until the system
+has loaded it: from a network folder that does not answer, that is for ever, outside of any deadline, and with a Python
+before 3.11.4 for all threads.
+"""
 
 import contextlib
 import os
@@ -17,6 +22,9 @@ TAIL_BYTES: Final = 2048
 _RECEIVE_BYTES: Final = 64 * 1024
 # After the end of a program, what it left in its pipe is read.
 _DRAIN_S: Final = 0.2
+_ENV: Final = "/usr/bin/env"
+# How env ends when it can't run a program. Source: env(1), exit status.
+_NOT_RUN: Final = (126, 127)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ async def run_command(
     said = bytearray()
     async with contextlib.AsyncExitStack() as held:
         opening = open_held_process(
-            command, {**os.environ, **environment}, directory=Path("/"), stderr=subprocess.STDOUT
+            _through_env(command), {**os.environ, **environment}, directory=Path("/"), stderr=subprocess.STDOUT
         )
         try:
             process = await held.enter_async_context(opening)
@@ -49,7 +57,21 @@ async def run_command(
     tail = said.decode("utf-8", "backslashreplace").strip()
     if deadline.cancelled_caught:
         return CommandResult(f"it was killed after {timeout_s:g} s", tail)
+    if why := _not_run(command[0], process.returncode, tail):
+        return CommandResult(f"it can't be started: {why}", "")
     return CommandResult(_error_of(process.returncode), tail)
+
+
+def _through_env(command: Sequence[str]) -> Sequence[str]:
+    # What has a "=" in its name is no program for env.
+    return command if "=" in command[0] else [_ENV, "--", *command]
+
+
+def _not_run(program: str, code: int | None, tail: str) -> str:
+    """Why env did not run *program*; empty if it did. What the program itself says of others is told as it is."""
+    before, _, why = tail.rpartition(": ")
+    said_by_env = before.startswith(f"{_ENV}: ") and program in before.removeprefix(_ENV)
+    return why if code in _NOT_RUN and said_by_env else ""
 
 
 async def _follow(process: trio.Process, document: bytes, said: bytearray) -> None:

@@ -174,6 +174,18 @@ def test_output_that_differs_is_found() -> None:
     assert is_shown(shown, "23:59:59.999   hello\none\nthe end\n", "/home")
     assert not is_shown(shown, "23:59:59.999 hallo\nthe end\n", "/home")
     assert not is_shown(shown, "23:59:59.999 hello\nthe end\nand more\n", "/home")
+    assert is_shown(("done after 0.12 s",), "done after 3.4 s\n", "/home")
+    assert not is_shown(("gives up after 60 s",), "gives up after 10 s\n", "/home")
+
+
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [("echo esperctl: no", "esperctl: no"), ("echo no; false", "no"), ("echo esperd: no", "esperd: no")],
+)
+async def test_an_exit_code_that_differs_from_what_is_shown_is_found(reader: Reader, text: str, output: str) -> None:
+    with pytest.raises(AssertionError, match="ended with"):
+        await reader.carry_out(Shown("here", text, (output,)))
+    await reader.carry_out(Shown("here", text, (output,)), may_fail=True)
 
 
 def toml_blocks() -> list[Block]:

@@ -58,6 +58,13 @@ def test_the_hidden_command_is_not_offered() -> None:
     assert not any(name.startswith("_") for name in known(""))
 
 
+@pytest.mark.parametrize("words", [("config", "check"), ("service", "install"), ("service", "uninstall")])
+def test_a_hidden_option_is_not_offered_and_those_of_all_commands_are(words: tuple[str, str]) -> None:
+    offered = known(*words, "--")
+    assert "--root" not in offered
+    assert {"--help", "--socket", "--board", "--json", "--color"} <= {*offered}
+
+
 def test_every_option_of_every_command_is_offered() -> None:
     for name, command in COMMANDS.items():
         flags = [flag for action in parser_of(command, name).declared for flag in action.option_strings]

@@ -198,6 +198,8 @@ async def test_a_file_finds_its_program_among_those_that_were_added_to_a_daemon(
         ([str(CRASH), "--timeout", "0.001"], 124, "not decoded within 0.001 s"),
         ([str(CRASH), "--timeout", "soon"], 2, "'soon' is not a number of seconds"),
         ([str(CRASH), "--timeout", "-1"], 2, "'-1' is not a number of seconds"),
+        ([str(CRASH), "--timeout", "1e10"], 2, "'1e10' is more than 1000000 seconds"),
+        ([str(CRASH), "--timeout", "1e300"], 2, "'1e300' is more than 1000000 seconds"),
         ([str(CRASH), "--backend", "magic"], 2, "invalid choice: 'magic'"),
         ([str(CRASH), "--backend", "esp-coredump"], 1, "name it with --elf"),
     ],
@@ -262,6 +264,26 @@ async def test_what_gdb_lacks_is_told(store: FakeDaemon, esperctl: Esperctl) -> 
     done = await esperctl("coredumps", "debug", "bench1-17", "--elf", str(FIRMWARE))
     assert done.code == 1
     assert "there is no GDB for esp32s3: xtensa-esp32-elf-gdb is not on the PATH" in done.err
+
+
+@pytest.mark.parametrize(
+    ("chip", "machine", "text"),
+    [
+        ("esp32c3", 94, "is a program for Xtensa chips, and the core dump is of a RISC-V chip"),
+        ("esp32s3", 243, "is a program for RISC-V chips, and the core dump is of an Xtensa chip"),
+        ("esp32c3", 62, "is no program of an ESP chip"),
+        (None, 62, "is no program of an ESP chip"),
+    ],
+)
+async def test_gdb_gets_no_program_for_another_chip(
+    store: FakeDaemon, esperctl: Esperctl, gdb: Path, chip: str | None, machine: int, text: str
+) -> None:
+    store.dumps[0].chip = chip
+    other = gdb.parent / "other.elf"
+    await trio.Path(other).write_bytes(b"\x7fELF".ljust(18, b"\0") + struct.pack("<H", machine))
+    done = await esperctl("coredumps", "debug", "bench1-17", "--gdb", str(gdb), "--elf", str(other))
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"esperctl: {other} {text}\nhint: name the program with --elf\n"
 
 
 # ELF files ------------------------------------------------------------------------------------------------

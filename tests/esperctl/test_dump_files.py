@@ -16,8 +16,9 @@ from esperd.testing.elf_files import MadeSection, program_file
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
 
-    from tests.esperctl.conftest import Esperctl
+    from tests.esperctl.conftest import Esperctl, FakeDaemon
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "esperd" / "simulation" / "recordings"
 FIRMWARE = RECORDINGS / "greenhouse.elf"
@@ -125,6 +126,66 @@ async def test_a_device_is_not_opened(esperctl: Esperctl) -> None:
     assert (done.code, done.err) == (1, f"esperctl: {os.ttyname(child)} is neither a file nor a pipe\n")
     os.close(parent)
     os.close(child)
+
+
+# What may not be read -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Iterator[Path]:
+    """A folder that nobody may look into, beside a file and a pipe that nobody may read."""
+    folder = tmp_path / "secrets"
+    (folder / "closed").mkdir(parents=True)
+    (folder / "closed" / "crash.elf").write_bytes(FIRMWARE.read_bytes())
+    (folder / "crash.log").write_bytes(ONE)
+    os.mkfifo(folder / "pipe")
+    for path in folder.iterdir():
+        path.chmod(0)
+    yield folder
+    (folder / "closed").chmod(0o700)
+
+
+@pytest.fixture
+def powerless(command: list[str]) -> list[str]:
+    """The command, without root's right to read everything."""
+    return command if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "code", "text"),
+    [
+        ("coredumps decode", "closed/crash.elf", 4, "you may not read {}"),
+        ("coredumps decode", "crash.log", 4, "you may not read {}"),
+        ("coredumps decode", "pipe", 4, "you may not read {}"),
+        ("coredumps decode", "x" * 300, 1, "{} can't be read: File name too long"),
+        ("coredumps decode", "crash.log/x", 1, "there is no file {}"),
+        ("elf add", "closed/crash.elf", 4, "you may not read {}"),
+        ("elf add", "closed", 4, "you may not read {}"),
+        ("elf add", "x" * 300, 1, "{} can't be read: File name too long"),
+    ],
+)
+async def test_what_can_not_be_read_is_told_as_that(
+    daemon: FakeDaemon,
+    powerless: list[str],
+    environment: dict[str, str],
+    secrets: Path,
+    words: str,
+    name: str,
+    code: int,
+    text: str,
+) -> None:
+    path = f"{secrets}/{name}"
+    done = await trio.run_process([*powerless, *words.split(), path], capture_stderr=True, check=False, env=environment)
+    assert (done.returncode, done.stderr.decode()) == (code, f"esperctl: {text.format(path)}\n")
+
+
+async def test_a_closed_folder_among_others_is_told(
+    daemon: FakeDaemon, powerless: list[str], environment: dict[str, str], secrets: Path
+) -> None:
+    done = await trio.run_process(
+        [*powerless, "elf", "add", str(secrets)], capture_stderr=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stderr.decode()) == (4, f"esperctl: you may not read {secrets}/closed\n")
 
 
 # Several dumps --------------------------------------------------------------------------------------------

@@ -216,15 +216,6 @@ async def test_a_reader_that_leaves_ends_a_stream_quietly(daemon: FakeDaemon, fo
     assert process.stderr.read() == b""
 
 
-async def test_a_daemon_that_goes_away_is_said(daemon: FakeDaemon, esperctl: Esperctl) -> None:
-    daemon.add(Line(b"last words\n", 1))
-    daemon.hangs_up_after_history = True
-    done = await esperctl("logs", "-f")
-    assert done.code == 3
-    assert "last words" in done.out
-    assert f"the daemon at {daemon.path} went away" in done.err
-
-
 async def test_a_refused_subscription_is_an_error(
     daemon: FakeDaemon, esperctl: Esperctl, refuse: type[Refusal]
 ) -> None:

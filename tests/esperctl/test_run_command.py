@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import trio
 
 from esper_protocol.messages import Done, LendPort, PortLent, ReturnPort
 from esperctl.times import parse_duration
+from esperd.testing.decoders import until
 from esperd.testing.processes import is_running
 
 if TYPE_CHECKING:
@@ -187,6 +189,45 @@ async def test_a_command_does_not_outlive_us_even_if_we_are_killed(
             await process.wait()
 
 
+# Each leaves `sleep`, which tells its number in `pid`, with another parent than it had.
+_LOST = [
+    pytest.param("(sleep 60 >/dev/null 2>&1 & echo $! > pid)", id="without a parent"),
+    pytest.param("setsid -f sh -c 'echo $$ > pid; exec sleep 60' >/dev/null 2>&1", id="in a session of its own"),
+    pytest.param('(exec $RUN sh -c "(sleep 60 >/dev/null 2>&1 & echo \\$! > pid)")', id="of one within one"),
+]
+_TOLD = "until [ -s pid ]; do sleep 0.05; done"
+
+
+@pytest.mark.parametrize("script", _LOST)
+async def test_what_lost_its_parent_does_not_outlive_the_deadline(
+    lender: FakeDaemon, command: list[str], environment: dict[str, str], tmp_path: Path, script: str
+) -> None:
+    variables = {**environment, "RUN": shlex.join([*command, "run", "--"])}
+    words = [*command, "run", "--timeout", "2", "--", "sh", "-c", f"{script}; {_TOLD}; sleep 60"]
+    with trio.fail_after(20):
+        done = await trio.run_process(words, capture_stderr=True, check=False, env=variables, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (124, b"esperctl: sh was not done after 2 s, and was ended\n")
+    assert not is_running(int((tmp_path / "pid").read_text("ascii")))
+
+
+@pytest.mark.parametrize("script", _LOST)
+async def test_what_lost_its_parent_does_not_outlive_us_even_if_we_are_killed(
+    lender: FakeDaemon, command: list[str], environment: dict[str, str], tmp_path: Path, script: str
+) -> None:
+    variables = {**environment, "RUN": shlex.join([*command, "run", "--"])}
+    words = [*command, "run", "--", "sh", "-c", f"{script}; {_TOLD}; echo up; exec sleep 60"]
+    process = await trio.lowlevel.open_process(words, stdout=subprocess.PIPE, env=variables, cwd=tmp_path)
+    assert process.stdout is not None
+    async with process.stdout:
+        with trio.fail_after(20):
+            assert await process.stdout.receive_some() == b"up\n"
+            pid = int((tmp_path / "pid").read_text("ascii"))
+            assert is_running(pid)
+            process.kill()
+            await process.wait()
+    await until(lambda: not is_running(pid), 10)
+
+
 async def test_what_a_command_leaves_behind_on_purpose_is_left_alone(
     lender: FakeDaemon, esperctl: Esperctl, tmp_path: Path
 ) -> None:
@@ -204,7 +245,9 @@ def test_how_long_something_may_take(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "0s", "-1", "nan", "inf", "soon", "5m ago", "5 m", "1e300"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0s", "-1", "nan", "inf", "soon", "5m ago", "5 m", "1e300", "99999999999999h"]
+)
 async def test_what_is_no_duration_is_refused(esperctl: Esperctl, text: str) -> None:
     done = await esperctl("run", f"--timeout={text}", "--", "true")
     assert done.code == 2

@@ -3,12 +3,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import stat
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.esperctl.service.conftest import PROGRAM
 
 if TYPE_CHECKING:
     from tests.esperctl.service.conftest import Machine
@@ -277,15 +280,29 @@ async def test_where_etc_can_not_be_written_it_says_the_line_to_type(machine: Ma
     message, hint = done.err.splitlines()
     assert done.code == 4
     assert message == "esperctl: `service uninstall` changes files in /etc, which takes root"
-    assert hint.startswith(f"hint: sudo {sysconfig.get_path('scripts')}/esperctl service uninstall; or")
+    again = f"{sysconfig.get_path('scripts')}/esperctl service uninstall --root {machine.root}"
+    assert hint == (
+        f"hint: sudo {again}; or, for a service of your own, without sudo: `esperctl service uninstall --user`"
+    )
+
+
+async def test_the_line_to_type_has_all_that_was_asked_for(machine: Machine) -> None:
+    machine.path("/etc/passwd").unlink()
+    machine.path("/etc").rmdir()
+    done = await machine.install("--board", "it's left", "--restart")
+    assert done.code == 4
+    words = ["--program", f"/{PROGRAM}", "--board", "it's left", "--restart", "--root", str(machine.root)]
+    assert f"/esperctl service install {shlex.join(words)}; or" in done.err
 
 
 async def test_a_users_service_under_sudo_is_refused(machine: Machine) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    done = await machine.install("--user", SUDO_USER="alice")
+    done = await machine.install("--user", "--board", "left", SUDO_USER="alice")
     assert done.code == 4
     assert "would be root's service, not yours" in done.err
+    assert "run it without sudo: esperctl service install --program" in done.err
+    assert "--user --board left" in done.err
 
 
 def plug(machine: Machine, device: str, vendor: str, link: str) -> None:
@@ -321,3 +338,49 @@ async def test_a_name_that_the_configuration_gives_stays(machine: Machine) -> No
     file.write_text('[boards.ttyACM0]\nport = "/dev/ttyACM0"\n')
     await machine.install("--board", "ttyACM0")
     assert machine.calls[-1] == "systemctl enable --now esperd@ttyACM0.service"
+
+
+async def test_an_instance_that_is_enabled_stays(machine: Machine) -> None:
+    await machine.install("--board", "ttyACM0")
+    plug(machine, "ttyACM0", "303a", "usb-Espressif_USB_JTAG_7C:DF:A1-if00")
+    done = await machine.install("--board", "ttyACM0")
+    assert machine.calls[-1] == "systemctl enable --now esperd@ttyACM0.service"
+    assert "udev starts it" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_started"),
+    [
+        ('SUBSYSTEM=="tty", ENV{ID_VENDOR_ID}=="303a", ENV{ESPERD_START}="0"', False),
+        ('ENV{ID_VENDOR_ID}=="10c4|303a", \\\n  ENV{ESPERD_START}="0"', False),
+        ('ENV{ID_PATH}=="pci-0000:00:14.0-usb-0:2:1.0", ENV{ESPERD_INSTANCE}="right"', False),
+        ('ENV{ID_VENDOR_ID}=="10c4", ENV{ESPERD_START}="0"', True),
+        ('ENV{ID_VENDOR_ID}!="303a", ENV{ESPERD_START}="0"', True),
+        ('ATTRS{idVendor}=="3*", ENV{ESPERD_START}="0"\nKERNEL=="ttyACM*", ENV{ESPERD_START}="1"', True),
+        ('# ENV{ID_VENDOR_ID}=="303a", ENV{ESPERD_START}="0"', True),
+    ],
+)
+async def test_udev_is_said_to_start_a_chip_only_where_rules_leave_it_on(
+    machine: Machine, rule: str, *, is_started: bool
+) -> None:
+    plug(machine, "ttyACM0", "303a", "usb-Espressif_USB_JTAG_7C:DF:A1-if00")
+    rules = machine.path("/etc/udev/rules.d/89-esperd-boards.rules")
+    rules.parent.mkdir(parents=True)
+    rules.write_text(f"{rule}\n")
+    done = await machine.install("--dry-run", "--board", "ttyACM0")
+    assert "would run systemctl enable --now esperd@usb-Espressif_USB_JTAG_7C:DF:A1-if00.service\n" in done.out
+    assert ("udev starts it, too" in done.out) == is_started
+
+
+async def test_a_users_daemon_is_not_said_to_be_started_by_udev(machine: Machine) -> None:
+    plug(machine, "ttyACM0", "303a", "usb-Espressif_USB_JTAG_7C:DF:A1-if00")
+    done = await machine.install("--user", "--dry-run", "--board", "ttyACM0")
+    assert "would run systemctl --user enable --now esperd@usb-Espressif" in done.out
+    assert "udev starts it" not in done.out
+
+
+async def test_a_program_that_can_not_be_looked_at_is_an_error_that_names_it(machine: Machine) -> None:
+    # As a folder that is closed to who asks, which none is to root.
+    done = await machine.install("--program", f"/opt/{'x' * 300}/esperd")
+    assert done.code == 1
+    assert "xx/esperd: File name too long" in done.err

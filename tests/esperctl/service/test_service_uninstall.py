@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -196,6 +197,30 @@ async def test_a_users_installation_is_undone(machine: Machine) -> None:
     assert f"kept {state}\n" in done.out
     assert machine.files(machine.home) == ["home/.local", "home/.local/state", "home/.local/state/esperd"]
     assert "systemctl --user disable --now esperd@left.service" in machine.calls
+
+
+async def test_a_users_units_that_are_gone_are_no_obstacle(machine: Machine) -> None:
+    await machine.install("--user", "--board", "left")
+    shutil.rmtree(machine.home / ".config/systemd")
+    done = await machine.uninstall("--user")
+    assert (done.code, done.err) == (0, "")
+    assert "systemctl --user disable --now esperd@left.service" in machine.calls
+    assert machine.files(machine.home) == []
+
+
+async def test_folders_of_a_user_that_are_not_named_by_whole_paths_are_ignored(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "state/esperd/journal"
+    mine.mkdir(parents=True)
+    relative = {"XDG_CONFIG_HOME": "configuration", "XDG_STATE_HOME": "state"}
+    await machine.install("--user", **relative)
+    assert not (tmp_path / "configuration").exists()
+    assert (machine.home / ".config/systemd/user/esperd@.service").exists()
+    await machine.uninstall("--user", "--purge", **relative)
+    assert mine.exists()
+    assert machine.files(machine.home) == []
 
 
 def test_on_a_terminal_it_asks_and_silence_keeps(

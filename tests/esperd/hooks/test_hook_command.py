@@ -1,7 +1,11 @@
 """Commands for a crash, and what they leave behind."""
 
+import fcntl
 import os
+import shutil
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +81,57 @@ async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> Non
 )
 async def test_what_can_not_be_started_is_told(command: list[str], error: str) -> None:
     assert await run_command(command, b"", 5.0, {}) == CommandResult(error, "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("a=b", 0), ("b: c", 0), ("d", 3)])
+async def test_a_program_may_have_any_name(tmp_path: Path, name: str, code: int) -> None:
+    program = tmp_path / name
+    program.write_text(f"#!/bin/sh\ncat\nexit {code}\n", "utf-8")
+    program.chmod(0o700)
+    result = await run_command([str(program)], b"{}\n", 5.0, {})
+    assert result == CommandResult(f"it ended with exit code {code}" if code else "", "{}")
+
+
+async def test_a_program_that_misses_another_says_which(tmp_path: Path) -> None:
+    program = tmp_path / "script"
+    program.write_text("#!/usr/bin/env no-such-interpreter\n", "utf-8")
+    program.chmod(0o700)
+    result = await run_command([str(program)], b"", 5.0, {})
+    assert result.error == "it ended with exit code 127"
+    assert "no-such-interpreter" in result.tail
+
+
+@pytest.fixture
+def never_loaded(tmp_path: Path) -> Iterator[str]:
+    """A program that the system waits for, as on a network folder that does not answer: somebody has a lease of it."""
+    program = tmp_path / "program"
+    shutil.copy("/bin/true", program)
+    descriptor = os.open(program, os.O_RDONLY)
+    # Whoever wants it makes the kernel send us a signal, which is one that does nothing.
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    yield str(program)
+    os.close(descriptor)
+
+
+async def _took(program: str, timeout_s: float, patience_s: float) -> tuple[CommandResult | None, float]:
+    began, result = trio.current_time(), None
+    with trio.move_on_after(patience_s):
+        result = await run_command([program], b"", timeout_s, {"TEST_HOOK": program})
+    return result, trio.current_time() - began
+
+
+async def test_a_program_that_is_never_loaded_is_given_up_at_its_deadline(never_loaded: str) -> None:
+    result, took_s = await _took(never_loaded, 0.5, 20)
+    assert result == CommandResult("it was killed after 0.5 s", "")
+    assert took_s < 3
+    await ended(processes_with(f"TEST_HOOK={never_loaded}"))
+
+
+async def test_a_program_that_is_never_loaded_does_not_hold_who_stops(never_loaded: str) -> None:
+    result, took_s = await _took(never_loaded, 20, 0.3)
+    assert result is None
+    assert took_s < 3
 
 
 async def test_no_file_and_no_child_is_left(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from esper_protocol.events import (
     WriterChanged,
 )
 from esperctl.viewer.effects import (
+    AskForLease,
     FetchPage,
     Leave,
     ListBoards,
@@ -40,9 +41,13 @@ def test_a_lost_connection_and_its_return_are_each_said_once(viewer: Viewer) -> 
     viewer.tell(Detached("nothing listens"))
     assert viewer.toasts == ["the connection is lost (the daemon stopped); reconnecting"]
     assert state(viewer) == "reconnecting: nothing listens"
-    assert viewer.mode == "READ-ONLY"
+    assert viewer.mode == "NO-PORT"
     assert viewer.segment("Writer") == "not connected"
+    status = viewer.view.status
+    assert status is not None
+    assert status.hint == "keys are not sent  Ctrl-T commands  Ctrl-] leaves  esperd is away"
     assert viewer.press("a") == []
+    assert viewer.toasts[-1] == "esperd is away: keys are not sent"
 
     viewer.attach(again=True)
 
@@ -59,7 +64,38 @@ def test_a_board_that_is_served_no_longer_is_said_to_be_so(viewer: Viewer) -> No
         viewer.tell(Detached(reason, "bench1", is_served=False))
     assert viewer.toasts == ["board bench1 is no longer served by esperd: it is gone; it is waited for"]
     assert state(viewer) == "no longer served by esperd"
+    assert viewer.mode == "NO-PORT"
+    viewer.press("a")
+    assert viewer.toasts[-1] == "bench1 is no longer served by esperd: keys are not sent"
+
+
+def test_who_only_watched_does_not_ask_for_the_lease_when_the_daemon_is_back(reader: Viewer) -> None:
+    assert reader.tell(Detached("the daemon stopped")) == [AskForLease(wanted=False)]
+    assert reader.mode == "READ-ONLY"
+    status = reader.view.status
+    assert status is not None
+    assert "write lease" not in status.hint
+
+    reader.attach(again=True, is_writer=False)
+
+    assert reader.toasts[-1] == "attached to bench1 again"
+    assert reader.segment("Writer") == "nobody types"
+    assert reader.press("w") == [TakeWriter(steal=False)]
+
+
+def test_who_typed_asks_for_the_lease_again_however_long_it_takes(viewer: Viewer) -> None:
+    for _ in range(2):
+        assert viewer.tell(Detached("the daemon stopped")) == [AskForLease(wanted=True)]
+    viewer.attach(again=True, is_writer=False, writer="bob (pid 2)")
+
     assert viewer.mode == "READ-ONLY"
+    assert viewer.toasts[-1] == "bob (pid 2) types: read-only here; w takes the write lease"
+    assert viewer.tell(Detached("the daemon stopped")) == [AskForLease(wanted=False)]
+
+
+def test_who_gave_the_lease_back_does_not_ask_for_it(viewer: Viewer) -> None:
+    viewer.happen(WriterChanged(None, "me (pid 1)", stolen=False))
+    assert viewer.tell(Detached("the daemon stopped")) == [AskForLease(wanted=False)]
 
 
 def test_the_log_goes_on_after_an_absence_and_what_happened_meanwhile_is_said(viewer: Viewer) -> None:
@@ -300,8 +336,9 @@ def test_a_chosen_board_that_is_not_there_is_told_as_that_board(
     assert title is not None
     assert (title.board, title.state, title.is_well) == ("bench1", "not followed: waiting for b", False)
     viewer.press("escape")
-    assert viewer.mode == "READ-ONLY"
+    assert viewer.mode == "NO-PORT"
     assert viewer.press("x") == []
+    assert viewer.toasts[-1] == "bench1 is not followed: keys are not sent"
 
     viewer.press("ctrl-t", "g")
     viewer.tell(boards)
@@ -316,7 +353,7 @@ def test_what_a_board_that_was_left_says_at_last_is_ignored(viewer: Viewer) -> N
     assert viewer.mode == "DEVICE"
     assert viewer.toasts == []
     viewer.tell(Detached("gone", "bench1"))
-    assert viewer.mode == "READ-ONLY"
+    assert viewer.mode == "NO-PORT"
 
 
 def test_the_picker_over_a_board_leads_back_to_it(
