@@ -13,8 +13,8 @@ from typing import Final, Literal
 import msgspec
 
 from esperd.configuration.config import SYSTEM_FILE, examine_all, find_file
+from esperd.configuration.doubts import absent_elfs, doubts_about
 from esperd.configuration.file import SettingsFile, in_order
-from esperd.configuration.programs import program_doubts
 from esperd.configuration.service_ports import port_warnings
 from esperd.configuration.service_unit import ServiceUnit, read_unit
 from esperd.configuration.service_viewpoint import (
@@ -134,7 +134,7 @@ def _seen_by_user(named: str | None, *, with_settings: bool) -> ConfigurationRep
         file=None if path is None else str(path),
         seen_by=seen_by,
         problems=_problems(errors),
-        warnings=_problems([] if file is None else program_doubts(file, viewpoint)),
+        warnings=_problems([] if file is None else in_order([*doubts_about(file, viewpoint), *absent_elfs(file)])),
         settings=settings,
     )
 
@@ -157,7 +157,7 @@ def _seen_by_service(
     unit = viewpoint.unit.path
     doubts = list(service_warnings(viewpoint, file))
     if file is not None:
-        doubts += [*port_warnings(viewpoint.unit, file), *program_doubts(file, viewpoint)]
+        doubts += [*port_warnings(viewpoint.unit, file), *doubts_about(file, viewpoint)]
     return ConfigurationReport(
         file=None if path is None else str(path),
         seen_by=SeenBy(who="system", user=viewpoint.user, unit=None if unit is None else str(unit)),

@@ -15,9 +15,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from esper_protocol.records import Machine
+from esperd.configuration.doubts import doubts_about, port_doubts
 from esperd.configuration.file import SettingsFile, examine_file, fields_of, in_order, key_text, setting
 from esperd.configuration.instance import port_of_instance
-from esperd.configuration.programs import program_doubts
 from esperd.configuration.viewpoint import OwnProcess, Viewpoint
 from esperd.errors import ConfigurationError, InvalidFileError
 from esperd.permissions import Permissions, read_permissions
@@ -90,12 +90,14 @@ def load_config(arguments: argparse.Namespace, before: Config | None = None) -> 
     file, problems = examine_file(path)
     if before is not None and not problems:
         _check_ports(before.named_boards, file)
-    doubts = tuple(map(str, program_doubts(file, OwnProcess())))
     if not problems:
         try:
-            named = tuple(name for name in _given(arguments, file.settings) if _has_port(file.settings, name))
+            given = _given(arguments, file.settings)
             return dataclasses.replace(
-                _load(arguments, file.settings), doubts=doubts, file=path.absolute(), named_boards=named
+                _load(arguments, file.settings),
+                doubts=(*map(str, doubts_about(file, OwnProcess())), *port_doubts(given, file.settings)),
+                file=path.absolute(),
+                named_boards=tuple(name for name in given if _has_port(file.settings, name)),
             )
         except ConfigurationError as error:
             if not error.key:
@@ -282,7 +284,7 @@ def _board(text: str, settings: Settings, baud: int | None) -> BoardConfig:
     answer = own.answer_coredump_prompt
     if isinstance(argument.endpoint, ReplayEndpoint) and not Path(argument.endpoint.file).is_file():
         raise ConfigurationError(
-            f"{text}: there is no file {argument.endpoint.file}", "name a recorded transcript", key=key
+            f"{key_text(key) or text}: there is no file {argument.endpoint.file}", "name a recorded transcript", key=key
         )
     return BoardConfig(
         argument,
