@@ -50,7 +50,7 @@ def run(arguments: Arguments, output: Output) -> int:
     program = named or installed_program()
     check_program(scope, program, is_ours=named is None)
     if not arguments.dry_run:
-        check_permission(scope, "service install --user" if scope.is_user else "service install")
+        check_permission(scope, "service install")
     steps = plan_installation(scope, program, boards, force=arguments.force, restart=arguments.restart)
     carry_out(steps, output, dry_run=arguments.dry_run, as_json=arguments.json)
     if not arguments.json and not arguments.dry_run and not boards:

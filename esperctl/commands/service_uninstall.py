@@ -31,7 +31,7 @@ def run(arguments: Arguments, output: Output) -> int:
     scope = chosen_scope(arguments)
     check_systemd(scope)
     if not arguments.dry_run:
-        check_permission(scope, "service uninstall --user" if scope.is_user else "service uninstall")
+        check_permission(scope, "service uninstall")
     purge = arguments.purge or (_may_ask(arguments, output) and _asked(scope, output))
     is_installed = read_record(scope.record) is not None
     carry_out(plan_removal(scope, purge=purge), output, dry_run=arguments.dry_run, as_json=arguments.json)

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from esperctl.service.instances import instances
-from esperctl.service.plugged import instance_by_link
-from esperctl.service.record import Record, content_of, fingerprint, read_record
+from esperctl.service.noting import noted
+from esperctl.service.plugged import plugged_chip
+from esperctl.service.record import Record, content_of, read_record
 from esperctl.service.scope import Scope
 from esperctl.service.shipped import File, files_of
-from esperctl.service.steps import Leave, RemoveFile, RemoveFolder, Run, Step, WriteFile, WriteRecord
+from esperctl.service.steps import Leave, RemoveFile, RemoveFolder, Run, Step, WriteFile
 
 
 def plan_installation(scope: Scope, program: Path, boards: Sequence[str], *, force: bool, restart: bool) -> list[Step]:
@@ -28,21 +29,14 @@ def plan_installation(scope: Scope, program: Path, boards: Sequence[str], *, for
     files = list(files_of(scope, program))
     steps = [_file_step(file, before, force=force) for file in files]
     steps += _obsolete(before, files)
-    paths = [scope.record, *(file.path for file in files)]
-    record = Record(files=_files_after(before, files, steps), folders=_folders_after(before, paths))
-    if record != before:
-        steps.append(WriteRecord(scope.record, record, "notes what was written, for `esperctl service uninstall`"))
-    else:
-        steps.append(Leave(str(scope.record), "nothing new to note", "unchanged"))
-    return [*steps, *_commands(scope), *_daemons(scope, boards, restart=restart)]
+    return [*noted(scope, before, files, steps), *_commands(scope), *_daemons(scope, boards, restart=restart)]
 
 
 def _file_step(file: File, before: Record, *, force: bool) -> Step:
     there = content_of(file.path)
     if there == file.content:
         return Leave(str(file.path), file.why, "unchanged")
-    is_as_written = there is not None and fingerprint(there) == before.files.get(str(file.path))
-    if there is None or is_as_written or (force and not file.is_settings):
+    if there is None or before.has_written(str(file.path), there) or (force and not file.is_settings):
         return WriteFile(file.path, file.content, file.why)
     if file.is_settings:
         return Leave(str(file.path), "your configuration", "kept")
@@ -55,33 +49,11 @@ def _obsolete(before: Record, files: Sequence[File]) -> Iterator[Step]:
         there = content_of(Path(name))
         if there is None:
             continue
-        if fingerprint(there) == before.files[name]:
+        if before.has_written(name, there):
             yield RemoveFile(Path(name), "this version has no use for it")
             yield RemoveFolder(Path(name).parent, "if nothing else is in it")
         else:
             yield Leave(name, "this version has no use for it, but it was changed here", "kept")
-
-
-def _files_after(before: Record, files: Sequence[File], steps: Sequence[Step]) -> dict[str, str]:
-    ours: dict[str, str] = {}
-    for file, step in zip(files, steps, strict=False):
-        name = str(file.path)
-        if isinstance(step, WriteFile) or (isinstance(step, Leave) and step.state == "unchanged"):
-            ours[name] = fingerprint(file.content)
-        elif name in before.files:
-            ours[name] = before.files[name]
-    return ours
-
-
-def _folders_after(before: Record, paths: Sequence[Path]) -> list[str]:
-    return sorted({*before.folders, *(str(folder) for path in paths for folder in _our_folders(path))})
-
-
-def _our_folders(path: Path) -> Iterator[Path]:
-    """Those that are made for the file, and those that can have been made for nothing else."""
-    for folder in path.parents:
-        if not folder.exists() or folder.name.startswith("esperd"):
-            yield folder
 
 
 def _commands(scope: Scope) -> Iterator[Step]:
@@ -118,7 +90,8 @@ def _daemons(scope: Scope, boards: Sequence[str], *, restart: bool) -> Iterator[
 
 def _named(scope: Scope, board: str) -> tuple[str, str]:
     """The instance for a board, and what starting it is for."""
-    link = instance_by_link(scope, board)
-    if link is None:
+    chip = plugged_chip(scope, board)
+    if chip is None:
         return board, "starts the daemon, now and at each boot"
-    return link, f"starts the daemon of the chip that is {board} now, wherever it is plugged in; udev starts it, too"
+    why = f"starts the daemon of the chip that is {board} now, wherever it is plugged in"
+    return chip.link, f"{why}; udev starts it, too" if chip.is_started_by_udev else why

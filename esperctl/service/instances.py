@@ -55,10 +55,11 @@ def instances(scope: Scope) -> list[str]:
     Raises:
         FailedError: the manager does not answer.
     """
-    return sorted({*_enabled(scope), *_loaded(scope)})
+    return sorted({*enabled(scope), *_loaded(scope)})
 
 
-def _enabled(scope: Scope) -> Iterator[str]:
+def enabled(scope: Scope) -> Iterator[str]:
+    """Those that a target starts, at boot or when it is reached."""
     for pattern in ("*.wants", "*.requires"):
         for link in scope.units.glob(f"{pattern}/esperd@*"):
             if _UNIT.fullmatch(link.name):

@@ -1,5 +1,6 @@
 """Carries out steps, one after the other, up to the first that fails."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -75,10 +76,15 @@ def _write(path: Path, content: bytes) -> None:
     _make_folder(path.parent)
     # Whole or not at all: systemd and udev read these whenever they like.
     new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    # For all to read, whatever the umask of whoever installs.
-    new.chmod(0o644)
-    new.replace(path)
+    try:
+        new.write_bytes(content)
+        # For all to read, whatever the umask of whoever installs.
+        new.chmod(0o644)
+        new.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise
 
 
 def _make_folder(folder: Path) -> None:
@@ -89,7 +95,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> bool:
-    if not folder.is_dir() or any(folder.iterdir()):
+    # Somebody gave it another place: that is theirs, and can't be removed like a folder.
+    if not folder.is_dir() or folder.is_symlink() or folder.is_mount() or any(folder.iterdir()):
         return False
     folder.rmdir()
     return True

@@ -17,14 +17,20 @@ RECORD_NAME: Final = "installed.json"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """What `esperctl service install` wrote.
+    """What `esperctl service install` wrote, or is about to write: it is noted before, so that no file is forgotten.
 
-    ``files`` has the SHA-256 of each as it was written; ``folders`` are those that were not there before.
+    ``files`` has the SHA-256 of each as it is to be; ``replaced``, of those that an installation that did not come to
+    its end may have left as they were, that of before; ``folders`` are those that were not there.
     """
 
     version: str = PACKAGE_VERSION
     files: dict[str, str] = {}
+    replaced: dict[str, str] = {}
     folders: list[str] = []
+
+    def has_written(self, name: str, content: bytes) -> bool:
+        """Whether the file holds what an installation wrote."""
+        return fingerprint(content) in (self.files.get(name), self.replaced.get(name))
 
 
 def read_record(path: Path) -> Record | None:

@@ -1,12 +1,12 @@
 """What removing the service changes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from esperctl.service.installation import reload_udev
 from esperctl.service.instances import instances
-from esperctl.service.record import Record, content_of, fingerprint, read_record
+from esperctl.service.record import Record, content_of, read_record
 from esperctl.service.scope import Scope
 from esperctl.service.steps import CheckIdle, Leave, RemoveFile, RemoveFolder, RemoveTree, Run, Step
 
@@ -26,7 +26,8 @@ def plan_removal(scope: Scope, *, purge: bool) -> list[Step]:
     """
     record = read_record(scope.record)
     if record is not None:
-        return [*_installed(scope, record, purge=purge), *_state(scope, purge=purge)]
+        installed = _installed(scope, record, purge=purge)
+        return [*installed, *_state(scope, purge=purge), *_record(scope, record)]
     # Whatever installed them, daemons are not to write what is being removed.
     stopped = [*_stop(scope, instances(scope)), *_check_idle(scope)] if purge else []
     return [*stopped, *_state(scope, purge=purge)]
@@ -44,9 +45,7 @@ def _installed(scope: Scope, record: Record, *, purge: bool) -> Iterator[Step]:
     if purge:
         yield from _check_idle(scope)
     yield from (step for step in removed if step not in rules)
-    yield RemoveFile(scope.record, "the record of the installation")
-    for folder in sorted(map(Path, record.folders), key=lambda path: len(path.parts), reverse=True):
-        yield RemoveFolder(folder, "made by the installation; only if nothing else is in it")
+    yield from _folders(folder for folder in record.folders if not scope.record.is_relative_to(folder))
     yield Run((*scope.systemctl, "daemon-reload"), "makes systemd forget the units")
     if units:
         # Of a unit that was stopped in order it knows nothing any more, and says so.
@@ -54,6 +53,17 @@ def _installed(scope: Scope, record: Record, *, purge: bool) -> Iterator[Step]:
     if not scope.is_user:
         yield RemoveTree(scope.runtime, "the folder for sockets")
     yield from _not_ours(scope, record)
+
+
+def _record(scope: Scope, record: Record) -> Iterator[Step]:
+    """Last, so that after a failure a second time goes on."""
+    yield RemoveFile(scope.record, "the record of the installation")
+    yield from _folders(folder for folder in record.folders if scope.record.is_relative_to(folder))
+
+
+def _folders(folders: Iterable[str]) -> Iterator[Step]:
+    for folder in sorted(map(Path, folders), key=lambda path: len(path.parts), reverse=True):
+        yield RemoveFolder(folder, "made by the installation; only if nothing else is in it")
 
 
 def _stop(scope: Scope, units: list[str]) -> Iterator[Step]:
@@ -68,7 +78,7 @@ def _check_idle(scope: Scope) -> Iterator[Step]:
 
 
 def _file_step(name: str, record: Record) -> Step:
-    if fingerprint(content_of(Path(name)) or b"") == record.files[name]:
+    if record.has_written(name, content_of(Path(name)) or b""):
         return RemoveFile(Path(name), "as it was installed")
     return Leave(name, "it was changed since it was installed", "kept")
 
@@ -84,7 +94,8 @@ def _not_ours(scope: Scope, record: Record) -> Iterator[Step]:
 
 def _other_names(scope: Scope) -> Iterator[Path]:
     """Links by which somebody gave our units other names."""
-    for path in scope.units.iterdir():
+    # Not iterdir(), which fails where the folder is gone.
+    for path in scope.units.glob("*"):
         if path.is_symlink() and path.readlink().name.startswith("esperd@"):
             yield path
 

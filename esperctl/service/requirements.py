@@ -1,6 +1,7 @@
 """What has to be so before anything is changed; each check says what to do about it."""
 
 import os
+import shlex
 import stat
 import sys
 import sysconfig
@@ -34,17 +35,20 @@ def check_permission(scope: Scope, command: str) -> None:
 
     Args:
         scope: For whom it is.
-        command: What to repeat with sudo, without `esperctl`.
+        command: The command's name, such as ``service install``.
     """
+    words = sys.argv[1:]
     if scope.is_user and os.geteuid() == 0 and "SUDO_USER" in os.environ:
         raise NotPermittedError(
-            "--user under sudo would be root's service, not yours", f"run it without sudo: esperctl {command}"
+            "--user under sudo would be root's service, not yours",
+            f"run it without sudo: {shlex.join(['esperctl', *words])}",
         )
     if not scope.is_user and not os.access(scope.place("/etc"), os.W_OK):
         # sudo has a search path of its own, on which an installation for one user is not.
+        again = shlex.join(["sudo", str(Path(sysconfig.get_path("scripts")) / "esperctl"), *words])
         raise NotPermittedError(
-            f"`{command.partition(' -')[0]}` changes files in /etc, which takes root",
-            f"sudo {Path(sysconfig.get_path('scripts')) / 'esperctl'} {command}; {_USER_HINT}",
+            f"`{command}` changes files in /etc, which takes root",
+            f"{again}; or, for a service of your own, without sudo: `esperctl {command} --user`",
         )
 
 
@@ -74,7 +78,13 @@ def check_program(scope: Scope, program: Path, *, is_ours: bool) -> None:
         is_ours: It belongs to this installation, whose Python and packages the daemon needs as well.
     """
     file = program if scope.is_user else scope.place(str(program))
-    if not program.is_absolute() or not file.is_file():
+    try:
+        is_program = program.is_absolute() and stat.S_ISREG(file.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_program = False
+    except OSError as error:
+        raise FailedError(f"can't look at {program}: {error.strerror}", f"{_OPEN_HINT}; {_USER_HINT}") from error
+    if not is_program:
         raise FailedError(f"{program} is no program, named by its whole path", "see `which esperd`")
     if scope.is_user:
         return

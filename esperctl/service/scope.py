@@ -51,13 +51,18 @@ def system_scope(root: Path) -> Scope:
 def user_scope(root: Path, environment: Mapping[str, str]) -> Scope:
     """The scope of a user's manager. The home directory is not looked for in *root*."""
     home = Path(environment.get("HOME") or Path.home())
-    configuration = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    runtime = Path(environment.get("XDG_RUNTIME_DIR") or "/nonexistent")
+
+    def folder(variable: str, fallback: Path) -> Path:
+        """Source: XDG Base Directory Specification: a path that is not absolute is ignored."""
+        named = environment.get(variable, "")
+        return Path(named) if named.startswith("/") else fallback
+
+    configuration = folder("XDG_CONFIG_HOME", home / ".config")
     return Scope(
         is_user=True,
         root=root,
         units=configuration / "systemd/user",
         configuration=configuration / "esperd",
-        runtime=runtime / "esperd",
-        state=(Path(environment.get("XDG_STATE_HOME") or home / ".local/state") / "esperd",),
+        runtime=folder("XDG_RUNTIME_DIR", Path("/nonexistent")) / "esperd",
+        state=(folder("XDG_STATE_HOME", home / ".local/state") / "esperd",),
     )

@@ -1,9 +1,10 @@
 """Tells people and programs what is done, or would be."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Generator, Sequence
 from typing import Final
 
-from esperctl.output import Output
+from esperctl.output import Output, abandon_stdout
 from esperctl.service.performing import perform
 from esperctl.service.steps import Step, action_of, target_of
 
@@ -21,17 +22,19 @@ def carry_out(steps: Sequence[Step], output: Output, *, dry_run: bool, as_json: 
 
     Raises:
         FailedError: as of performing; what was done until then was told.
+        OSError: all was done, and the output can't be written.
     """
     told: list[Step] = []
+    unheard: list[OSError] = []
 
     def tell(step: Step) -> None:
         told.append(step)
         if not as_json:
             action = action_of(step)
             words = (_PLANNED if dry_run else _DONE).get(action, action)
-            output.line(f"{words} {target_of(step)}")
-            output.line(f"    {step.why}")
-            output.flush()
+            with _going_on(output, unheard):
+                output.line(f"{words} {target_of(step)}")
+                output.line(f"    {step.why}")
 
     try:
         if dry_run:
@@ -41,7 +44,21 @@ def carry_out(steps: Sequence[Step], output: Output, *, dry_run: bool, as_json: 
             perform(steps, tell)
     finally:
         if as_json:
-            output.document([_as_document(step, dry_run=dry_run) for step in told])
+            with _going_on(output, unheard):
+                output.document([_as_document(step, dry_run=dry_run) for step in told])
+    if unheard:
+        raise unheard[0]
+
+
+@contextlib.contextmanager
+def _going_on(output: Output, unheard: list[OSError]) -> Generator[None]:
+    """What is under way is not left half done because the reader went away, as with ``| head -1``."""
+    try:
+        yield
+        output.flush()
+    except OSError as error:
+        unheard.append(error)
+        abandon_stdout()
 
 
 def _as_document(step: Step, *, dry_run: bool) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.systemd.inside.machine import Board, Unit, Viewer, board_state, esperctl_json, run, wait_until
 
+CONFIGURATION = Path("/etc/esperd/esperd.toml")
 SOCKET = Path("/run/esperd/ttyFAKE.sock")
 
 
@@ -53,3 +55,17 @@ def test_the_socket_goes_with_its_unit(listening: Unit, unit: Unit) -> None:
     # Then the daemon makes its own.
     unit.systemctl("start")
     wait_until("it listens by itself", lambda: board_state("ttyFAKE") == "connected")
+
+
+def test_a_wrong_configuration_is_not_tried_for_ever_because_a_viewer_came(listening: Unit, unit: Unit) -> None:
+    CONFIGURATION.write_text("nonsense = 1\n")
+    try:
+        with socket.socket(socket.AF_UNIX) as viewer:
+            viewer.connect(str(SOCKET))
+        wait_until("the socket is given up", lambda: listening.state == "failed", timeout_s=60)
+        assert (listening.show("Result"), unit.state) == ("trigger-limit-hit", "failed")
+    finally:
+        CONFIGURATION.unlink()
+    run("systemctl", "start", listening.name, unit.name)
+    assert board_state("ttyFAKE") == "connected"
+    assert SOCKET.group() == "esperd"

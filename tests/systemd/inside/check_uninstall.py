@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.systemd.inside.machine import Board, Unit, run
+from tests.systemd.inside.machine import UNITS, Board, Unit, run
 
 
 def test_nothing_is_left_but_what_boards_said() -> None:
@@ -10,7 +10,10 @@ def test_nothing_is_left_but_what_boards_said() -> None:
     unit = Unit("esperd@ttyFAKE.service")
     run("systemctl", "enable", "--now", unit.name)
     unit.wait_for_status("connected")
-    run("systemctl", "disable", "--now", unit.name)
+    run("systemctl", "disable", "esperd@.service", "esperd@.socket")
+    run("systemctl", "stop", "esperd@*")
+    assert unit.state == "inactive"
+    assert not list(UNITS.glob("*.wants/esperd@*"))
     board.unplug()
     for path in (
         "/etc/systemd/system/esperd@.service",
