@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -19,7 +20,7 @@ from esper_protocol.records import ElfRecord
 from esperd.decode.elf_description import describe_elf
 from esperd.decode.request import KnownElf
 from esperd.errors import CommandError
-from esperd.storage.files import TEMPORARY_SUFFIX, Access, make_directory, replace_file, sync_directory
+from esperd.storage.files import TEMPORARY_SUFFIX, Access, has_room, make_directory, replace_file, sync_directory
 from esperd.system.clock import rfc3339, wall_ns
 from esperd.system.regular_file import open_regular, read_regular
 
@@ -27,6 +28,10 @@ MIN_PREFIX_DIGITS: Final = 4
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _ELF_SUFFIX: Final = ".elf"
 _RECORD_SUFFIX: Final = ".json"
+# What arrives: the sum that was announced, whose it is (process and run of it), and a number. In a container each run
+# has the same process number.
+_ARRIVING: Final = re.compile(r"[0-9a-f]{64}\.([0-9]+)\.(?:([0-9a-f]{8})-)?[0-9]+" + re.escape(TEMPORARY_SUFFIX))
+_RUN: Final = secrets.token_hex(4)
 
 
 def is_sha256(text: str) -> bool:
@@ -52,11 +57,20 @@ class ElfStore:
         access: Of what is made.
         limit_bytes: What all of them together may have.
         builtin: Files that are known without being stored.
+        free_disk_percent: Below this much free disk nothing more is taken.
     """
 
-    def __init__(self, directory: Path, limit_bytes: int, access: Access, builtin: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        limit_bytes: int,
+        access: Access,
+        builtin: tuple[Path, ...] = (),
+        free_disk_percent: float = 0,
+    ) -> None:
         self.directory = directory
         self.limit_bytes = limit_bytes
+        self.free_disk_percent = free_disk_percent
         self._access = access
         self.builtin = builtin
         self._described: dict[Path, KnownElf] = {}
@@ -112,12 +126,13 @@ class ElfStore:
         try:
             record = msgspec.json.decode(read_regular(path), type=ElfRecord)
             used_ns = path.stat().st_mtime_ns
-            is_there = self.path(record.sha256).is_file()
+            # A power cut may leave an empty file where the record is whole.
+            is_whole = self.path(path.stem).stat().st_size == record.size_bytes
         except (OSError, msgspec.DecodeError):
             # Removed meanwhile, or half of what a kill left; adding it again makes it whole.
             return None
         record.used_at = rfc3339(used_ns) if used_ns else None
-        return record if is_there and record.sha256 == path.stem else None
+        return record if is_whole and record.sha256 == path.stem else None
 
     def _describe_builtin(self) -> list[KnownElf]:
         for path in (wanted := self.builtin):
@@ -135,12 +150,10 @@ class ElfStore:
             OSError: the folder can't be made or read.
         """
         make_directory(self.directory, self._access)
-        removed = 0
-        for leftover in self.directory.glob(f"*{TEMPORARY_SUFFIX}"):
-            if not Path(f"/proc/{leftover.name.split('.')[1]}").exists():
-                leftover.unlink(missing_ok=True)
-                removed += 1
-        return removed
+        left = [path for path in self.directory.glob(f"*{TEMPORARY_SUFFIX}") if _is_left(path.name)]
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
 
     def note_use(self, path: Path) -> None:
         """Remembers that a file was of use just now; one that is not of the store is left alone."""
@@ -177,6 +190,8 @@ class ElfStore:
             project=description.project,
             version=description.version,
         )
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         temporary.replace(self.path(sha256))
         # Durable before the record that says that it is there.
         sync_directory(self.directory)
@@ -201,14 +216,32 @@ class ElfStore:
                 "raise limits.elf_store_bytes",
             )
 
+    def check_room(self, size_bytes: int, origin: str) -> None:
+        """Whether so much more of a file that arrives may be written.
+
+        Raises:
+            CommandError: ``limit``: the disk is nearly full, or so much arrives already as all files may have.
+            OSError: the folder can't be read.
+        """
+        if not has_room(self.directory, self.free_disk_percent):
+            room = f"less than {self.free_disk_percent:g} % of the disk" if self.free_disk_percent else "nothing"
+            raise CommandError("limit", f"{origin}: {room} is free at {self.directory}", "make room, then add it again")
+        # What is on disk, also by other daemons, and not what was announced: to announce costs nothing.
+        if sum(map(_size, self.directory.glob(f"*{TEMPORARY_SUFFIX}"))) + size_bytes > self.limit_bytes:
+            raise CommandError(
+                "limit",
+                f"{origin}: more ELF files arrive at one time than may be stored ({self.limit_bytes} bytes)",
+                "add it again in a while, or raise limits.elf_store_bytes",
+            )
+
     def open_temporary(self, sha256: str, number: int) -> tuple[Path, BinaryIO]:
-        """A new file for something that arrives; its name says which daemon's it is.
+        """A new file for something that arrives; its name says which daemon's it is, and which run's.
 
         Raises:
             OSError: it can't be made.
         """
         make_directory(self.directory, self._access)
-        path = self.directory / f"{sha256}.{os.getpid()}.{number}{TEMPORARY_SUFFIX}"
+        path = self.directory / f"{sha256}.{os.getpid()}.{_RUN}-{number}{TEMPORARY_SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         return path, os.fdopen(os.open(path, flags, self._access.file_mode), "wb", buffering=0)
 
@@ -220,6 +253,22 @@ class ElfStore:
                 return
             self.remove(record.sha256)
             total -= record.size_bytes
+
+
+def _is_left(name: str) -> bool:
+    """Whether a temporary file is one that arrived, at a daemon that is no more."""
+    # What is no such file is a record, which a daemon is writing.
+    if (arriving := _ARRIVING.fullmatch(name)) is None:
+        return False
+    pid, run = arriving.groups()
+    return run != _RUN if int(pid) == os.getpid() else not Path(f"/proc/{pid}").exists()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # it has arrived
 
 
 def known_in(directories: Iterable[Path]) -> list[KnownElf]:

@@ -52,7 +52,7 @@ class Upload:
         """Takes the next part; with the last one the file is stored.
 
         Raises:
-            CommandError: ``bad_request``: more came than was announced, or something else.
+            CommandError: ``bad_request``: more came than was announced, or something else; ``limit``: there is no room.
             ProgramError: it is no program for an ESP chip.
             OSError: the disk refuses.
         """
@@ -68,11 +68,12 @@ class Upload:
         """Takes the next part, and leaves the store alone.
 
         Raises:
-            CommandError: ``bad_request``: more came than was announced.
+            CommandError: ``bad_request``: more came than was announced; ``limit``: there is no room for it.
             OSError: the disk refuses.
         """
         if self.received_bytes + len(data) > self._size_bytes:
             raise CommandError("bad_request", f"{self.origin}: more bytes than the {self._size_bytes} announced")
+        self._store.check_room(len(data), self.origin)
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) or 0 :]
@@ -112,7 +113,9 @@ def copy_file(store: ElfStore, path: Path, check_wanted: Callable[[], object]) -
         return None
     with contextlib.ExitStack() as opened:
         file = opened.enter_context(open_regular(path))
-        upload = opened.enter_context(Upload(store, sha256, os.fstat(file.fileno()).st_size, str(path)))
+        # A file's name may be any bytes, and a record is UTF-8.
+        origin = str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        upload = opened.enter_context(Upload(store, sha256, os.fstat(file.fileno()).st_size, origin))
         while data := file.read(_COPY_BYTES):
             check_wanted()
             upload.append(data)
@@ -122,17 +125,3 @@ def copy_file(store: ElfStore, path: Path, check_wanted: Callable[[], object]) -
         opened.pop_all()
         file.close()
     return upload
-
-
-def _is_wanted() -> None:
-    """It always is."""
-
-
-def add_file(store: ElfStore, path: Path) -> ElfRecord | None:
-    """Copies a file into the store; None when it is there already.
-
-    Raises:
-        ProgramError, CommandError, OSError: as for `copy_file`.
-    """
-    upload = copy_file(store, path, _is_wanted)
-    return None if upload is None else upload.finish()

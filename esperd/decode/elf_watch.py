@@ -134,7 +134,10 @@ def _logged(place: _Place, path: Path, function: Callable[[], _T | None]) -> _T 
     try:
         return function()
     except (OSError, ProgramError, CommandError) as error:
-        # Also the ELF files of other tools are in a folder; one that was named is one that is missed.
-        level = logging.WARNING if path == place.path else logging.DEBUG
+        # Also the ELF files of other tools are in a folder; one that was named, or is ours, is one that is missed.
+        is_missed = path == place.path or isinstance(error, CommandError)
+        level = logging.WARNING if is_missed else logging.DEBUG
         _log.log(level, "ELF file not added path=%s error=%s", path, error)
-        return None
+    except Exception as error:  # noqa: BLE001 - the supervision point of a file: it must not end the daemon
+        _log.error("ELF file not added path=%s", path, exc_info=error)
+    return None

@@ -33,10 +33,10 @@ class JobNumbers:
 
 @dataclass(frozen=True, slots=True)
 class BoardLink:
-    """What jobs need of the board that a dump is of."""
+    """What jobs need of the board that a dump is of; ``submit`` is that of its disk writer."""
 
     publish: Callable[[Body], object]
-    submit: Callable[[Callable[[], None], Callable[[OSError], None], Callable[[], None]], object]
+    submit: Callable[[Callable[[], None], Callable[[OSError], None], Callable[[], None], int], object]
     save: Callable[[CoredumpRecord], None]
 
 

@@ -33,6 +33,8 @@ _WAITING_FOR_ELF: Final = ("no_elf", "ambiguous_elf")
 _UNFINISHED: Final = ("none", "queued", "running")
 # How long a reload waits for an answer that takes milliseconds.
 _STORE_S: Final = 5.0
+# What a report counts at most among what waits for the disk: half of what may, so that the largest has a place, too.
+_COUNTED_BYTES: Final = 4 * 1024 * 1024
 # How long a stop waits for a report that is made already to reach the disk.
 _WRITE_GRACE_S: Final = 0.3
 
@@ -179,20 +181,27 @@ class DecodeJobs:
         unfinished, self._unfinished = self._unfinished, []
         for coredump_id in unfinished:
             record = self._store.get(coredump_id)
-            # Somebody may have asked for it meanwhile, or removed it.
-            if record is not None and coredump_id not in self._waiting and record.decode.state in _UNFINISHED:
+            # Somebody may have asked for it meanwhile, or removed it, or its board.
+            if record is None or coredump_id in self._waiting or not self.is_attached(record.board):
+                continue
+            if record.decode.state in _UNFINISHED:
                 self.queue(record)
-        unserved = [record for record in self._unserved() if usable_sha256(record.app_sha256)]
-        if unserved:
-            # ELF files may have come while no daemon, or another one, was there.
-            known: list[str] = []
-            with trio.move_on_after(_STORE_S) as waiting:
-                known = await trio.to_thread.run_sync(self._known_sha256, limiter=self._limiter, abandon_on_cancel=True)
-            if waiting.cancelled_caught:
-                _log.error("ELF store does not answer; dumps wait for the next ELF file or start")
-            for record in unserved:
-                if any(_may_be_of(record, sha256) for sha256 in known):
-                    self.queue(record)
+        if not self._unserved_that_tell():
+            return
+        # ELF files may have come while no daemon, or another one, was there.
+        known: list[str] = []
+        with trio.move_on_after(_STORE_S) as waiting:
+            known = await trio.to_thread.run_sync(self._known_sha256, limiter=self._limiter, abandon_on_cancel=True)
+        if waiting.cancelled_caught:
+            _log.error("ELF store does not answer; dumps wait for the next ELF file or start")
+        # Asked anew: boards and dumps may have gone meanwhile, and others may be decoded already.
+        for record in self._unserved_that_tell():
+            if any(_may_be_of(record, sha256) for sha256 in known):
+                self.queue(record)
+
+    def _unserved_that_tell(self) -> list[CoredumpRecord]:
+        """Those that say which ELF file they want."""
+        return [record for record in self._unserved() if usable_sha256(record.app_sha256)]
 
     def _known_sha256(self) -> list[str]:
         try:
@@ -245,8 +254,9 @@ class DecodeJobs:
             errors.append(error)
             written.set()
 
-        write = partial(self._store.files.write_report, job.coredump_id, outcome.report_json, outcome.text.encode())
-        job.link.submit(write, fail, written.set)
+        text = outcome.text.encode()
+        write = partial(self._store.files.write_report, job.coredump_id, outcome.report_json, text)
+        job.link.submit(write, fail, written.set, min(len(outcome.report_json) + len(text), _COUNTED_BYTES))
         with trio.move_on_after(_WRITE_GRACE_S, shield=True):
             await written.wait()
         # Without a deadline: a disk that is slow is not ours to hurry, and a stop may cancel this.
@@ -271,7 +281,8 @@ class DecodeJobs:
         _log.info("decode ended coredump=%s job=%d state=%s error=%s", job.coredump_id, job.number, state, error)
         job.link.publish(end_event(job, outcome, report_path))
         self._ended.unpark_all()
-        if record is None or state not in _WAITING_FOR_ELF:
+        # Its board may have gone while the job was cleaning up, which a cancellation does not reach.
+        if record is None or state not in _WAITING_FOR_ELF or not self.is_attached(record.board):
             return
         if any(_may_be_of(record, sha256) for sha256 in job.new_elfs):
             # The one that it lacks may have come after it had looked.

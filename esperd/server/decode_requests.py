@@ -8,7 +8,7 @@ import trio
 
 from esper_protocol import messages
 from esper_protocol.messages import Result
-from esper_protocol.records import ElfRecord
+from esper_protocol.records import CoredumpRecord, ElfRecord
 from esperd.decode.decoder_process import DecodeOptions
 from esperd.decode.elf_store import is_sha256
 from esperd.decode.elf_upload import MAX_PART_BYTES, Upload
@@ -22,11 +22,25 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
+# At one time; more than a user's builds that end together.
+_UPLOADS_OF_USER: Final = 4
+
 
 async def _decode_coredump(client: "ClientSession", request: messages.DecodeCoredump) -> Result:
-    registry = client.registry
-    record, board = await registry.coredump(request.id)
-    if board is None:
+    if request.backend not in BACKENDS:
+        raise CommandError("bad_request", f"there is no backend {request.backend!r}", f"known: {', '.join(BACKENDS)}")
+    if request.timeout_s is not None and not request.timeout_s > 0:
+        raise CommandError("bad_request", f"a timeout is more than 0 s, not {request.timeout_s:g} s")
+    elf = None if request.elf_sha256 is None else await _elf_path(client, request.elf_sha256)
+    options = DecodeOptions(request.backend, elf, request.timeout_s, request.force, request.locals)
+    # Last, without a wait behind it: the board and the dump may go while the store is asked.
+    record = await _decodable(client, request.id)
+    return messages.DecodeJob(client.registry.decoding.jobs.queue(record, options))
+
+
+async def _decodable(client: "ClientSession", coredump_id: str) -> CoredumpRecord:
+    record, board = await client.registry.coredump(coredump_id)
+    if board is None or not client.registry.decoding.jobs.is_attached(record.board):
         raise CommandError(
             "absent",
             f"no daemon runs {record.board}, the board of core dump {record.id}",
@@ -34,13 +48,7 @@ async def _decode_coredump(client: "ClientSession", request: messages.DecodeCore
         )
     if record.capture == "capturing":
         raise CommandError("capturing", f"core dump {record.id} is arriving", "wait for its end")
-    if request.backend not in BACKENDS:
-        raise CommandError("bad_request", f"there is no backend {request.backend!r}", f"known: {', '.join(BACKENDS)}")
-    if request.timeout_s is not None and not request.timeout_s > 0:
-        raise CommandError("bad_request", f"a timeout is more than 0 s, not {request.timeout_s:g} s")
-    elf = None if request.elf_sha256 is None else await _elf_path(client, request.elf_sha256)
-    options = DecodeOptions(request.backend, elf, request.timeout_s, request.force, request.locals)
-    return messages.DecodeJob(registry.decoding.jobs.queue(record, options))
+    return record
 
 
 async def _elf_path(client: "ClientSession", prefix: str) -> Path:
@@ -70,7 +78,17 @@ async def _add_elf(client: "ClientSession", request: messages.AddElf) -> Result:
     client.upload = await trio.to_thread.run_sync(
         Upload, decoding.elfs, request.sha256, request.size_bytes, request.path, limiter=decoding.limiter
     )
+    # Not before it: several may have been waiting for their turn.
+    if _count_uploads(client) > _UPLOADS_OF_USER:
+        await client.drop_upload()
+        text = f"{client.who} sends {_UPLOADS_OF_USER} other ELF files at this time"
+        raise CommandError("limit", text, "add it again when one of them has arrived")
     return messages.ElfStored(None)
+
+
+def _count_uploads(client: "ClientSession") -> int:
+    sessions = client.registry.sessions
+    return sum(session.upload is not None and session.peer.user == client.peer.user for session in sessions)
 
 
 async def _add_elf_part(client: "ClientSession", request: messages.AddElfPart) -> Result:

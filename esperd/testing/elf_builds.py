@@ -10,6 +10,9 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
+from esper_protocol.records import ElfRecord
+from esperd.decode.elf_store import ElfStore
+from esperd.decode.elf_upload import copy_file
 from esperd.simulation.scenarios import FIRMWARE_ELF
 
 # Source: ioctl_tty(2); Python has no names for them.
@@ -24,6 +27,15 @@ def build_elf(folder: Path, number: int, name: str = "app.elf") -> Path:
     path.write_bytes(FIRMWARE_ELF.read_bytes() + bytes([number]))
     os.utime(path, (time.time() - 60, time.time() - 60))
     return path
+
+
+def add_elf(store: ElfStore, path: Path) -> ElfRecord:
+    """Takes *path* into the store, which has no such file yet, as it is done with one that is found in a folder."""
+    copy = copy_file(store, path, lambda: None)
+    record = None if copy is None else copy.finish()
+    if record is None:
+        raise AssertionError(f"{path} is stored already")
+    return record
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ class Jobs:
     ) -> None:
         limiter = trio.CapacityLimiter(1)
         self.store = CoredumpStore(folder / "coredumps", RetentionLimits(50, 1 << 30), Access())
-        self.store.open(["b"], "2026-11-21T06:00:00Z")
+        self.store.take(self.store.read("b", "2026-11-21T06:00:00Z")[0])
         self.elfs = ElfStore(folder / "elfs", 1 << 30, Access())
         process = DecoderProcess(command, {}, self.elfs, timeout_s, 1 << 30, limiter)
         self.jobs = DecodeJobs(self.store, process, at_once, limiter, JobNumbers())
@@ -92,7 +92,7 @@ class Jobs:
         self._grew.set()
 
     def _submit(
-        self, run: Callable[[], None], on_error: Callable[[OSError], None], on_done: Callable[[], None]
+        self, run: Callable[[], None], on_error: Callable[[OSError], None], on_done: Callable[[], None], _: int
     ) -> None:
         try:
             run()

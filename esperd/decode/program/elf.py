@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Final, Self
 
 from esperd.decode.program.errors import DamagedProgramError, ProgramError
-from esperd.decode.program.limits import MAX_SECTION_BYTES, MAX_SECTIONS
+from esperd.decode.program.limits import (
+    MAX_SECTION_BYTES,
+    MAX_SECTION_NAME_BYTES,
+    MAX_SECTION_NAMES_BYTES,
+    MAX_SECTIONS,
+)
 from esperd.decode.program.model import Machine
 from esperd.decode.program.work import Work
 from esperd.system.regular_file import open_regular
@@ -28,7 +33,9 @@ _COMPRESSION: Final = struct.Struct("<III")
 _MACHINES: Final[dict[int, Machine]] = {94: "xtensa", 243: "riscv"}
 _ELF32_LITTLE_ENDIAN: Final = b"\x7fELF\x01\x01\x01"
 _EXECUTABLE_TYPES: Final = (2, 3)  # ET_EXEC, ET_DYN
-_SHT_NOBITS: Final = 8
+_SHT_NULL, _SHT_NOBITS = 0, 8
+# Their sizes say nothing of the file.
+_WITHOUT_CONTENT: Final = (_SHT_NULL, _SHT_NOBITS)
 _SHF_WRITE, _SHF_ALLOC, _SHF_EXECINSTR, _SHF_COMPRESSED = 1, 2, 4, 0x800
 _COMPRESSED_BY_ZLIB: Final = 1
 # ESP-IDF places constants in sections that its linker script leaves writable (SHF_WRITE).
@@ -62,7 +69,7 @@ class Section:
     @property
     def is_read_only(self) -> bool:
         """Whether the file's bytes are those the chip sees at run time."""
-        if not self.is_loaded or self.type == _SHT_NOBITS:
+        if not self.is_loaded or self.type in _WITHOUT_CONTENT:
             return False
         return self.is_code or not self.flags & _SHF_WRITE or self.name.startswith(_READ_ONLY_PREFIXES)
 
@@ -136,7 +143,7 @@ class ElfFile:
         """The section's bytes, decompressed; raises ProgramError when they are not to be had."""
         known = self._contents.get(section.index)
         if known is None:
-            known = b"" if section.type == _SHT_NOBITS else self._read(section.offset, section.size)
+            known = b"" if section.type in _WITHOUT_CONTENT else self._read(section.offset, section.size)
             if section.flags & _SHF_COMPRESSED:
                 known = _decompress(known, section.name)
             self._contents[section.index] = known
@@ -183,20 +190,24 @@ class ElfFile:
             raise ProgramError(f"{self.path} is truncated: its section headers are missing")
         table = list(_SECTION.iter_unpack(self._read(offset, count * entry_size)))
         self._check_extents(table, file_size)
-        return machine, fields[4], self._named_sections(table, names_index)
+        return machine, fields[4], self._named_sections(table, names_index, file_size)
 
     def _check_extents(self, table: list[tuple[int, ...]], file_size: int) -> None:
         for _, kind, _, _, offset, size, *_ in table:
-            if kind not in (0, _SHT_NOBITS) and offset + size > file_size:
+            if kind not in _WITHOUT_CONTENT and offset + size > file_size:
                 raise ProgramError(f"{self.path} is truncated: a section ends after the file")
 
-    def _named_sections(self, table: list[tuple[int, ...]], names_index: int) -> list[Section]:
+    def _named_sections(self, table: list[tuple[int, ...]], names_index: int, file_size: int) -> list[Section]:
         if names_index >= len(table):
             raise ProgramError(f"{self.path} has no section names")
-        names = self._read(table[names_index][4], table[names_index][5])
+        names_offset, names_size = table[names_index][4:6]
+        if names_size > MAX_SECTION_NAMES_BYTES or names_offset + names_size > file_size:
+            raise ProgramError(f"{self.path} has damaged section names")
+        names = self._read(names_offset, names_size)
         sections: list[Section] = []
         for index, (name_offset, kind, flags, address, offset, size, link, *_) in enumerate(table):
-            end = max(names.find(0, name_offset), 0)
+            # Each may name all of the table; a name that does not end soon is none.
+            end = max(names.find(0, name_offset, name_offset + MAX_SECTION_NAME_BYTES), 0)
             name = names[name_offset:end].decode("utf-8", "replace")
             sections.append(Section(index, name, kind, flags, address, offset, size, link))
         return sections

@@ -9,6 +9,10 @@ from typing import Final
 MAX_SECTION_BYTES: Final = 512 * 1024 * 1024
 #: Section headers are counted by 16 bits; linkers make under a hundred for firmware.
 MAX_SECTIONS: Final = 4096
+#: The table of their names; it has about a kilobyte.
+MAX_SECTION_NAMES_BYTES: Final = 1024 * 1024
+#: A section's name; those of the linker scripts have under 40, and `.text.` with a C++ name is in object files only.
+MAX_SECTION_NAME_BYTES: Final = 256
 #: Concrete to abstract to declaration are three hops; a chain that is longer runs in a circle.
 MAX_ORIGIN_HOPS: Final = 16
 #: Lexical blocks and inlined functions inside one another; GCC's inliner stays far below 100.

@@ -20,9 +20,9 @@ from esper_protocol.events import (
     SessionLost,
     SessionOpened,
 )
-from esperd.decode.elf_upload import add_file
 from esperd.simulation.scenarios import FIRMWARE_ELF, RECORDINGS
 from esperd.testing.boards import open_boards
+from esperd.testing.elf_builds import add_elf
 from esperd.testing.terminal import BoardTerminal
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ async def test_a_report_without_addresses_is_not_decoded(
 
 async def test_an_address_in_a_message_is_enough(tmp_path: Path, terminal: BoardTerminal, recorder: Recorder) -> None:
     async with running_board(tmp_path, terminal.path, recorder) as registry, trio.open_nursery() as nursery:
-        add_file(registry.decoding.elfs, FIRMWARE_ELF)
+        add_elf(registry.decoding.elfs, FIRMWARE_ELF)
         nursery.start_soon(registry.decoding.panics.run)
         told = b"I (168) app_init: ELF file SHA256:  54bf6313b...\r\n"
         await terminal.send(BOOT + told + b"abort() was called at PC 0x8000172c on core 0\r\nRebooting...\r\n")
@@ -194,7 +194,7 @@ async def test_a_result_belongs_to_the_session_and_the_boot_that_printed_the_pan
     link.symlink_to(terminal.path)
     async with running_board(tmp_path / "state", link, recorder) as registry, trio.open_nursery() as nursery:
         decoding = registry.decoding
-        add_file(decoding.elfs, FIRMWARE_ELF)
+        add_elf(decoding.elfs, FIRMWARE_ELF)
         await terminal.send(CRASH[: CRASH.index(b"================= CORE DUMP START")] + BOOT)
         await recorder.wait_for(DecodeQueued)
         boots = len(recorder.bodies(Boot))

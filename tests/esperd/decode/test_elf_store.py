@@ -1,6 +1,6 @@
 """ELF files: stored once each, under a limit, found by the beginning of their hash."""
 
-import hashlib
+import os
 from pathlib import Path
 from typing import Final
 
@@ -8,13 +8,13 @@ import pytest
 
 from esperd.decode.elf_choice import NoElfError, choose_by_sha256, choose_by_trying, usable_sha256
 from esperd.decode.elf_store import ElfStore, sha256_of
-from esperd.decode.elf_upload import Upload, add_file
+from esperd.decode.elf_upload import copy_file
 from esperd.decode.program import ProgramError
 from esperd.decode.request import KnownElf
 from esperd.errors import CommandError
 from esperd.simulation.scenarios import FIRMWARE_ELF
 from esperd.storage.files import Access
-from esperd.testing.elf_builds import build_elf
+from esperd.testing.elf_builds import add_elf, build_elf
 
 SIZE: Final = FIRMWARE_ELF.stat().st_size
 
@@ -34,8 +34,7 @@ def names(store: ElfStore) -> list[str]:
 
 
 def test_a_file_is_stored_under_its_hash_with_where_it_came_from(store: ElfStore) -> None:
-    record = add_file(store, FIRMWARE_ELF)
-    assert record is not None
+    record = add_elf(store, FIRMWARE_ELF)
     assert record.sha256 == sha256_of(FIRMWARE_ELF)
     assert (record.name, record.path, record.size_bytes) == ("greenhouse.elf", str(FIRMWARE_ELF), SIZE)
     assert (record.machine, record.used_at) == ("riscv", None)
@@ -44,8 +43,8 @@ def test_a_file_is_stored_under_its_hash_with_where_it_came_from(store: ElfStore
 
 
 def test_the_same_file_is_stored_once(store: ElfStore, tmp_path: Path) -> None:
-    assert add_file(store, build_elf(tmp_path / "a", 1)) is not None
-    assert add_file(store, build_elf(tmp_path / "b", 1)) is None
+    add_elf(store, build_elf(tmp_path / "a", 1))
+    assert copy_file(store, build_elf(tmp_path / "b", 1), lambda: None) is None
     assert len(store.records()) == 1
     assert len(list(store.directory.iterdir())) == 2
 
@@ -64,31 +63,30 @@ def test_what_is_no_program_for_an_esp_chip_is_not_stored(store: ElfStore, tmp_p
     path = tmp_path / "x.elf"
     path.write_bytes(content)
     with pytest.raises(ProgramError):
-        add_file(store, path)
+        add_elf(store, path)
     assert list(store.directory.iterdir()) == []
 
 
 def test_the_oldest_that_nobody_uses_goes_first(tmp_path: Path) -> None:
     store = ElfStore(tmp_path / "elfs", 3 * SIZE + 10, Access())
     for number in range(3):
-        add_file(store, build_elf(tmp_path / str(number), number, f"{number}.elf"))
+        add_elf(store, build_elf(tmp_path / str(number), number, f"{number}.elf"))
     first = store.records()[0]
     store.note_use(store.path(first.sha256))
-    add_file(store, build_elf(tmp_path / "3", 3, "3.elf"))
+    add_elf(store, build_elf(tmp_path / "3", 3, "3.elf"))
     assert names(store) == ["0.elf", "2.elf", "3.elf"]
 
 
 def test_a_file_that_is_larger_than_the_store_is_refused(tmp_path: Path) -> None:
     store = ElfStore(tmp_path / "elfs", SIZE - 1, Access())
     with pytest.raises(CommandError) as refused:
-        add_file(store, FIRMWARE_ELF)
+        add_elf(store, FIRMWARE_ELF)
     assert refused.value.code == "limit"
     assert store.records() == []
 
 
 def test_use_is_remembered_and_only_of_stored_files(store: ElfStore, tmp_path: Path) -> None:
-    record = add_file(store, FIRMWARE_ELF)
-    assert record is not None
+    record = add_elf(store, FIRMWARE_ELF)
     before = FIRMWARE_ELF.stat().st_mtime_ns
     store.note_use(FIRMWARE_ELF)
     store.note_use(store.path(record.sha256))
@@ -96,45 +94,12 @@ def test_use_is_remembered_and_only_of_stored_files(store: ElfStore, tmp_path: P
     assert store.records()[0].used_at is not None
 
 
-# Uploads --------------------------------------------------------------------------------------------------
-
-
-def test_a_file_in_parts_is_stored_with_its_last_part(store: ElfStore) -> None:
-    content = FIRMWARE_ELF.read_bytes()
-    with Upload(store, hashlib.sha256(content).hexdigest(), len(content), "/home/kim/app.elf") as upload:
-        assert upload.write(content[:1000]) is None
-        assert store.records() == []
-        record = upload.write(content[1000:])
-    assert record is not None
-    assert record.path == "/home/kim/app.elf"
-    assert [found.sha256 for found in store.records()] == [record.sha256]
-
-
-def test_another_content_than_announced_is_refused(store: ElfStore) -> None:
-    content = FIRMWARE_ELF.read_bytes()
-    with Upload(store, "0" * 64, len(content), "app.elf") as upload, pytest.raises(CommandError, match="SHA-256"):
-        upload.write(content)
-    with Upload(store, "0" * 64, 10, "app.elf") as upload, pytest.raises(CommandError, match="more bytes"):
-        upload.write(content)
-    assert list(store.directory.iterdir()) == []
-
-
-def test_what_a_killed_daemon_left_is_removed_and_what_a_running_one_receives_is_not(store: ElfStore) -> None:
-    ended = store.directory / f"{'0' * 64}.{2**22 + 1}.1.part"
-    ended.touch()
-    with Upload(store, "1" * 64, 10, "app.elf") as upload:
-        assert store.prepare() == 1
-        assert not ended.exists()
-        assert upload.path.exists()
-
-
 # Finding --------------------------------------------------------------------------------------------------
 
 
 def test_a_file_is_found_and_removed_by_its_first_digits(store: ElfStore, tmp_path: Path) -> None:
-    records = [add_file(store, build_elf(tmp_path / str(number), number)) for number in range(2)]
+    records = [add_elf(store, build_elf(tmp_path / str(number), number)) for number in range(2)]
     first = records[0]
-    assert first is not None
     assert store.find(first.sha256[:8].upper()).sha256 == first.sha256
     for prefix, code in (
         ("123", "bad_request"),
@@ -151,19 +116,43 @@ def test_a_file_is_found_and_removed_by_its_first_digits(store: ElfStore, tmp_pa
 
 
 def test_a_damaged_record_is_as_none_and_adding_again_repairs_it(store: ElfStore) -> None:
-    record = add_file(store, FIRMWARE_ELF)
-    assert record is not None
+    record = add_elf(store, FIRMWARE_ELF)
     (store.directory / f"{record.sha256}.json").write_bytes(b"{")
     assert store.records() == []
-    assert add_file(store, FIRMWARE_ELF) is not None
+    add_elf(store, FIRMWARE_ELF)
     assert len(store.records()) == 1
+
+
+def test_a_file_that_a_power_cut_left_empty_is_as_none_and_adding_again_repairs_it(store: ElfStore) -> None:
+    record = add_elf(store, FIRMWARE_ELF)
+    store.path(record.sha256).write_bytes(b"")
+    assert (store.records(), store.known(), store.get(record.sha256)) == ([], [], None)
+    add_elf(store, FIRMWARE_ELF)
+    assert store.path(record.sha256).read_bytes() == FIRMWARE_ELF.read_bytes()
+    assert store.known()
+
+
+def test_the_content_of_a_file_is_on_disk_before_the_record_that_vouches_for_it(
+    store: ElfStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", note)
+    sha256 = add_elf(store, FIRMWARE_ELF).sha256
+    assert [name.startswith(sha256) for name in synced] == [True, False, True, False]
+    assert synced[1:] == ["elfs", f"{sha256}.json.part", "elfs"]
 
 
 def test_built_in_files_are_known_without_being_stored(tmp_path: Path) -> None:
     store = ElfStore(tmp_path / "elfs", SIZE, Access(), (FIRMWARE_ELF,))
     assert store.records() == []
     assert [elf.path for elf in store.known()] == [str(FIRMWARE_ELF)]
-    add_file(store, FIRMWARE_ELF)
+    add_elf(store, FIRMWARE_ELF)
     assert len(store.known()) == 1
 
 

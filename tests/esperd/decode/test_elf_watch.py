@@ -152,6 +152,28 @@ async def test_a_named_file_that_is_none_is_told(
     assert "it is no regular file" in caplog.text
 
 
+async def test_a_name_that_is_no_utf8_is_stored_as_far_as_it_can_be_read(watched: Watched, tmp_path: Path) -> None:
+    build_elf(tmp_path / "build", 1, os.fsdecode(b"caf\xe9.elf"))
+    with trio.move_on_after(0.5):
+        await watched.watch.run((tmp_path / "build",))
+    assert watched.names == ["caf\\xe9.elf"]
+
+
+async def test_an_error_of_esperd_costs_one_file_and_not_the_watch(
+    watched: Watched, tmp_path: Path, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "build"
+    # A record that is nested as no reader of JSON bears it.
+    record = watched.store.directory / f"{sha256_of(build_elf(folder, 1, 'bad.elf'))}.json"
+    record.write_bytes(b'{"x":' + b"[" * 100_000)
+    nursery.start_soon(watched.watch.run, (folder,))
+    await until(lambda: f"ELF file not added path={folder / 'bad.elf'}" in caplog.text)
+    assert "RecursionError" in caplog.text
+    record.unlink()
+    build_elf(folder, 2, "good.elf")
+    assert await watched.next_name() == "good.elf"
+
+
 # What does not answer -------------------------------------------------------------------------------------
 
 

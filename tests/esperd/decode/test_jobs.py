@@ -14,15 +14,14 @@ from esper_protocol.events import (
     DecodeStarted,
     DecodeTimedOut,
 )
-from esperd.decode.elf_upload import add_file
 from esperd.simulation.scenarios import FIRMWARE_ELF
+from esperd.testing.elf_builds import add_elf
 from esperd.testing.jobs import ANSWER, ENDS, HANG, REPORT, Jobs, check_each_job_ends_once, content_of, script
 
 
 async def test_a_dump_is_decoded_with_the_program_of_its_hash(tmp_path: Path, nursery: trio.Nursery) -> None:
     jobs = Jobs(tmp_path)
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     record = jobs.add_dump()
     nursery.start_soon(jobs.jobs.run)
     number = jobs.jobs.queue(record)
@@ -63,8 +62,7 @@ async def test_a_dump_that_came_before_its_program_is_decoded_when_that_comes(
     assert isinstance(failed, DecodeFailed)
     assert "54bf6313b" in failed.error
     assert (jobs.on_disk().decode.state, jobs.on_disk().app_sha256) == ("no_elf", "54bf6313b")
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     other = msgspec.structs.replace(elf, sha256="0" * 64)
     assert jobs.jobs.elf_added(other) == []
     assert jobs.jobs.elf_added(elf) == ["b-1"]
@@ -81,8 +79,7 @@ async def test_a_program_that_comes_while_its_dump_is_tried_is_not_missed(
         f"import json, select, sys; sys.stdin.readline(); select.select([], [], [], 0.3); print(json.dumps({answer}))"
     )
     jobs = Jobs(tmp_path, script(program))
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     nursery.start_soon(jobs.jobs.run)
     jobs.jobs.queue(jobs.add_dump())
     await jobs.wait_for(DecodeStarted)
@@ -99,8 +96,7 @@ async def test_a_program_that_its_dump_is_not_of_does_not_have_it_tried_again(
         f"import json, select, sys; sys.stdin.readline(); select.select([], [], [], 0.3); print(json.dumps({answer}))"
     )
     jobs = Jobs(tmp_path, script(program))
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     nursery.start_soon(jobs.jobs.run)
     jobs.jobs.queue(jobs.add_dump())
     await jobs.wait_for(DecodeStarted)

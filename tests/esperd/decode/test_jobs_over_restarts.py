@@ -13,8 +13,8 @@ from esper_protocol.events import (
     DecodeStarted,
 )
 from esper_protocol.records import DecodeState
-from esperd.decode.elf_upload import add_file
 from esperd.simulation.scenarios import FIRMWARE_ELF
+from esperd.testing.elf_builds import add_elf
 from esperd.testing.jobs import ANSWER, ENDS, HANG, REPORT, Jobs, check_each_job_ends_once, children, script
 
 STATES: Final[tuple[DecodeState, ...]] = (
@@ -139,7 +139,7 @@ async def test_a_start_decodes_dumps_whose_program_came_meanwhile(tmp_path: Path
     before.add_dump(1, "no_elf", "54bf6313b")
     before.add_dump(2, "no_elf", "1b43c5e74")
     before.add_dump(3, "no_elf", None)
-    add_file(before.elfs, FIRMWARE_ELF)
+    add_elf(before.elfs, FIRMWARE_ELF)
     jobs = Jobs(tmp_path)
     nursery.start_soon(jobs.jobs.run)
     await jobs.wait_for(DecodeFinished)

@@ -13,9 +13,9 @@ from esper_protocol.events import (
     DecodeStarted,
     DecodeTimedOut,
 )
-from esperd.decode.elf_upload import add_file
 from esperd.decode.panic_jobs import WANTED_LIMIT
 from esperd.simulation.scenarios import FIRMWARE_ELF
+from esperd.testing.elf_builds import add_elf
 from esperd.testing.panic_jobs import ENDS, Jobs, crash, panic, script
 from esperd.testing.processes import children
 
@@ -24,8 +24,7 @@ from esperd.testing.processes import children
 
 async def test_a_panic_is_decoded_with_the_stack_memory_in_its_lines(tmp_path: Path, nursery: trio.Nursery) -> None:
     jobs = Jobs(tmp_path)
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     nursery.start_soon(jobs.jobs.run)
     jobs.queue(7, *crash())
     (finished,) = await jobs.wait_for(DecodeFinished)
@@ -127,8 +126,7 @@ async def test_a_panic_that_came_before_its_program_is_decoded_when_that_comes(
     jobs.queue(7, *crash())
     (failed,) = await jobs.wait_for(DecodeFailed)
     assert failed.error == ("no ELF file is known whose SHA-256 begins with 54bf6313b; `esperctl elf add PATH` adds it")
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     assert jobs.jobs.elf_added(msgspec.structs.replace(elf, sha256="0" * 64)) == []
     assert jobs.jobs.elf_added(elf) == ["panic:7"]
     (finished,) = await jobs.wait_for(DecodeFinished)
@@ -144,8 +142,7 @@ async def test_only_the_last_panics_are_wanted_still(tmp_path: Path, nursery: tr
     for number in range(WANTED_LIMIT + 4):
         jobs.queue(number)
     await jobs.wait_for(DecodeFailed, WANTED_LIMIT + 4)
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     assert jobs.jobs.elf_added(elf) == [f"panic:{number}" for number in range(4, WANTED_LIMIT + 4)]
     await jobs.wait_for(DecodeFinished, WANTED_LIMIT)
 
@@ -158,8 +155,7 @@ async def test_a_program_that_comes_while_it_is_looked_for_is_not_missed(tmp_pat
     sys.stdout.buffer.flush()
 """
     jobs = Jobs(tmp_path, script(action))
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     nursery.start_soon(jobs.jobs.run)
     jobs.queue(1)
     await jobs.wait_for(DecodeStarted)

@@ -11,10 +11,10 @@ from esper_protocol.events import (
     DecodeQueued,
     DecodeStarted,
 )
-from esperd.decode.elf_upload import add_file
 from esperd.decode.job import STOPPED
 from esperd.decode.panic_jobs import QUEUE_LIMIT
 from esperd.simulation.scenarios import FIRMWARE_ELF
+from esperd.testing.elf_builds import add_elf
 from esperd.testing.panic_jobs import ENDS, Jobs, panic, script
 from esperd.testing.processes import children
 
@@ -56,8 +56,7 @@ async def test_a_program_that_comes_later_is_not_for_a_board_that_has_gone(
     jobs.queue(2, board="c")
     await jobs.wait_for(DecodeFailed, 2)
     await jobs.jobs.detach("b")
-    elf = add_file(jobs.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(jobs.elfs, FIRMWARE_ELF)
     assert jobs.jobs.elf_added(elf) == ["panic:2"]
 
 

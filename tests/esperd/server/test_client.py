@@ -157,6 +157,15 @@ async def test_who_subscribes_again_begins_anew_and_keeps_the_lease(registry: Re
 # The lease ------------------------------------------------------------------------------------------------
 
 
+async def test_who_took_the_lease_later_is_kept_out_when_he_lost_it_as_who_began_with_it(connect: Connect) -> None:
+    async with connect() as watcher, connect() as thief:
+        await watcher.subscribe(messages.Subscribe("b"))
+        await watcher.request(messages.TakeWriter("b"))
+        await thief.request(messages.TakeWriter("b", steal=True))
+        with pytest.raises(RefusedError, match="busy"):
+            await watcher.request(messages.Send("b", b"the rest of a word\n"))
+
+
 async def test_the_lease_has_one_holder_can_be_stolen_and_is_free_when_he_goes(
     registry: Registry, connect: Connect
 ) -> None:

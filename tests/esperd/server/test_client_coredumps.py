@@ -11,13 +11,13 @@ import trio
 from esper_protocol import messages
 from esper_protocol.events import Note
 from esper_protocol.records import CoredumpRecord
-from esperd.decode.elf_upload import add_file
 from esperd.server.registry import Registry
 from esperd.simulation.scenarios import FIRMWARE_ELF
 from esperd.storage.board_lock import hold_board
 from esperd.storage.coredump_files import Extent
 from esperd.storage.files import Access
 from esperd.testing.boards import Connect, newest
+from esperd.testing.elf_builds import add_elf
 from esperd.testing.viewer import RefusedError, Viewer
 
 
@@ -183,8 +183,7 @@ async def test_a_list_that_is_too_long_for_a_message_comes_in_parts(registry: Re
 async def test_what_a_client_deletes_is_journaled_with_who_did_it(registry: Registry, connect: Connect) -> None:
     for coredump_id in ("b-1", "gone-1", "gone-2"):
         store_dump(registry, coredump_id)
-    elf = add_file(registry.decoding.elfs, FIRMWARE_ELF)
-    assert elf is not None
+    elf = add_elf(registry.decoding.elfs, FIRMWARE_ELF)
     async with connect() as viewer:
         await viewer.request(messages.RemoveCoredump("b-1"))
         await viewer.request(messages.RemoveCoredump("gone-1"))

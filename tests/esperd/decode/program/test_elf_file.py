@@ -3,10 +3,12 @@ import os
 import shutil
 import struct
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from esperd.decode.elf_description import describe_elf
 from esperd.decode.program import Program, ProgramError
 
 
@@ -44,6 +46,60 @@ def test_a_damaged_header_is_a_program_error(
 
     with pytest.raises(ProgramError, match=message):
         Program.open(path)
+
+
+def sections_elf(names: bytes, names_kind: int, names_size: int, count: int) -> bytes:
+    """A program of *count* sections, of which the last is the names of all, and each has all of them for a name."""
+    header = struct.pack(
+        "<16sHHIIIIIHHHHHH", b"\x7fELF\x01\x01\x01", 2, 243, 1, 0, 0, 52, 0, 52, 0, 0, 40, count, count - 1
+    )
+    section = struct.pack("<10I", 0, 8, 0, 0, 0, 0, 0, 0, 0, 0)
+    last = struct.pack("<10I", 0, names_kind, 0, 0, 52 + 40 * count, names_size, 0, 0, 0, 0)
+    return header + section * (count - 1) + last + names
+
+
+@pytest.mark.parametrize("kind", [0, 3, 8])
+@pytest.mark.parametrize("size", [11, 2**32 - 1])
+def test_section_names_that_end_after_the_file_are_a_program_error(tmp_path: Path, kind: int, size: int) -> None:
+    path = tmp_path / "app.elf"
+    path.write_bytes(sections_elf(bytes(10), kind, size, 2))
+
+    tracemalloc.start()
+    with pytest.raises(ProgramError, match=r"damaged section names|a section ends after the file"):
+        describe_elf(path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize("names_bytes", [1024 * 1024, 1024 * 1024 + 1, 16 * 1024 * 1024])
+def test_sections_that_all_name_the_whole_table_take_little_memory(tmp_path: Path, names_bytes: int) -> None:
+    path = tmp_path / "app.elf"
+    path.write_bytes(sections_elf(b"x" * (names_bytes - 1) + b"\0", 3, names_bytes, 1000))
+
+    tracemalloc.start()
+    if names_bytes > 1024 * 1024:
+        with pytest.raises(ProgramError, match="damaged section names"):
+            describe_elf(path)
+    else:
+        assert describe_elf(path).machine == "riscv"
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 8 * 1024 * 1024
+
+
+def test_a_section_without_content_is_empty_whatever_size_it_claims(greenhouse_path: Path, tmp_path: Path) -> None:
+    data = bytearray(greenhouse_path.read_bytes())
+    table, count = struct.unpack_from("<I", data, 32)[0], struct.unpack_from("<H", data, 48)[0]
+    for header in range(table, table + 40 * count, 40):
+        if struct.unpack_from("<I", data, header + 4)[0] != 3:
+            struct.pack_into("<I", data, header + 4, 0)
+            struct.pack_into("<I", data, header + 20, 2**31)
+    path = tmp_path / "app.elf"
+    path.write_bytes(data)
+
+    with Program.open(path) as program:
+        assert program.read_constant(0x8000_0000, 4) is None
 
 
 @pytest.mark.parametrize("share", [0, 0.0005, 0.3, 0.9, 0.999])
