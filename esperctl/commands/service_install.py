@@ -45,7 +45,7 @@ def run(arguments: Arguments, output: Output) -> int:
     """Carries out the installation, or shows it."""
     scope = chosen_scope(arguments)
     boards = [instance_of(board) for board in dict.fromkeys(_boards(arguments))]
-    check_systemd(scope)
+    check_systemd(scope, output, dry_run=arguments.dry_run)
     named: Path | None = arguments.program
     program = named or installed_program()
     check_program(scope, program, is_ours=named is None)

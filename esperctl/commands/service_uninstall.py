@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: Arguments, output: Output) -> int:
     """Carries out the removal, or shows it."""
     scope = chosen_scope(arguments)
-    check_systemd(scope)
+    check_systemd(scope, output, dry_run=arguments.dry_run)
     if not arguments.dry_run:
         check_permission(scope, "service uninstall")
     purge = arguments.purge or (_may_ask(arguments, output) and _asked(scope, output))

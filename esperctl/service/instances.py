@@ -67,6 +67,8 @@ def enabled(scope: Scope) -> Iterator[str]:
 
 
 def _loaded(scope: Scope) -> list[str]:
+    if not scope.is_run_by_systemd:
+        return []
     words = [*scope.systemctl, "list-units", "--all", "--plain", "--no-legend", *_PATTERNS]
     try:
         done = subprocess.run(

@@ -10,6 +10,7 @@ from typing import Final
 
 import esperctl
 from esperctl.errors import FailedError, NotPermittedError
+from esperctl.output import Output
 from esperctl.service.scope import Scope
 
 # What ProtectHome= and PrivateTmp= of the unit hide from the daemon.
@@ -21,13 +22,14 @@ _OPEN_HINT: Final = (
 )
 
 
-def check_systemd(scope: Scope) -> None:
-    """Raises FailedError where systemd is not what runs the machine. Source: sd_booted(3)."""
-    if not scope.place("/run/systemd/system").is_dir():
-        raise FailedError(
-            "this machine is not run by systemd, so there is nothing to install a service into",
-            "start `esperd PORT...` by what runs your services; `esperd --help` has its options",
-        )
+def check_systemd(scope: Scope, output: Output, *, dry_run: bool) -> None:
+    """Raises FailedError where systemd is not what runs the machine; what is only shown is shown all the same."""
+    if scope.is_run_by_systemd:
+        return
+    what = "this machine is not run by systemd, so there is nothing to install a service into"
+    if not dry_run:
+        raise FailedError(what, "start `esperd PORT...` by what runs your services; `esperd --help` has its options")
+    output.talk(f"{what}; on one that is, it would be this:")
 
 
 def check_permission(scope: Scope, command: str) -> None:

@@ -31,6 +31,11 @@ class Scope:
         """How the commands of the scope begin, for people."""
         return "systemctl --user" if self.is_user else "sudo systemctl"
 
+    @property
+    def is_run_by_systemd(self) -> bool:
+        """Whether there is a manager that answers. Source: sd_booted(3)."""
+        return self.place("/run/systemd/system").is_dir()
+
     def place(self, path: str) -> Path:
         """Where an absolute path of the system is in this tree."""
         return self.root / path.lstrip("/")

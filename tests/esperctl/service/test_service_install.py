@@ -241,6 +241,14 @@ async def test_a_machine_without_systemd_is_told_so(machine: Machine) -> None:
     assert "hint: start `esperd PORT...`" in done.err
 
 
+async def test_what_would_be_done_is_shown_on_a_machine_without_systemd(machine: Machine) -> None:
+    expected = (await machine.install("--dry-run")).out
+    machine.path("/run/systemd/system").rmdir()
+    done = await machine.install("--dry-run")
+    assert (done.code, done.out) == (0, expected)
+    assert done.err.startswith("this machine is not run by systemd")
+
+
 @pytest.mark.parametrize(
     ("program", "mode", "expected"),
     [
