@@ -89,7 +89,7 @@ async def running_alone(config: Config, board: str) -> AsyncGenerator[None]:
 
 
 def open_store(config: Config) -> CoredumpStore:
-    """The store of core dumps, before its ``open``."""
+    """The store of core dumps, before it takes any."""
     return CoredumpStore(config.state_dir / "coredumps", retention_limits(config), config.access)
 
 
@@ -127,7 +127,13 @@ def open_stored_board(config: Config, board: BoardConfig, store: CoredumpStore, 
 def make_decoding(config: Config, store: CoredumpStore) -> Decoding:
     """What core dumps and panics are decoded with."""
     limits = config.limits
-    elfs = ElfStore(config.state_dir / "elfs", limits.elf_store_bytes, config.access, builtin_elfs(config))
+    elfs = ElfStore(
+        config.state_dir / "elfs",
+        limits.elf_store_bytes,
+        config.access,
+        builtin_elfs(config),
+        limits.free_disk_percent,
+    )
     limiter = trio.CapacityLimiter(1)
     process = DecoderProcess(
         worker_command(config),
@@ -185,12 +191,12 @@ def publish_start(board: Board, stored: StoredBoard) -> None:
     """Publishes that a run begins, how the one before ended, and what was repaired."""
     publisher, recovery, repaired = board.publisher, stored.recovery, stored.repaired
     publisher.publish(DaemonStarted(PACKAGE_VERSION, os.getpid()))
-    if recovery.last_at is not None:
-        since = rfc3339(recovery.last_at)
-        if recovery.was_killed:
-            publisher.publish(Gap("daemon_killed", f"esperd was killed; the last it wrote was at {since}"))
-        else:
-            publisher.publish(Gap("daemon_stopped", f"esperd did not run since {since}"))
+    since = None if recovery.last_at is None else rfc3339(recovery.last_at)
+    if recovery.was_killed:
+        wrote = "it had written nothing" if since is None else f"the last it wrote was at {since}"
+        publisher.publish(Gap("daemon_killed", f"esperd was killed; {wrote}"))
+    elif since is not None:
+        publisher.publish(Gap("daemon_stopped", f"esperd did not run since {since}"))
     if done := _repairs(recovery, repaired):
         _log.warning("repaired board=%s %s", board.name, done)
         publisher.publish(

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import trio
+
 from esperd.ports.endpoint_kinds import DeviceEndpoint, Endpoint
 from esperd.ports.names import default_board_name
 from esperd.ports.port import PortBusy
@@ -20,6 +22,8 @@ from esperd.storage.files import Access, replace_file
 
 _FILE: Final = "device"
 _BY_ID: Final = "/by-id/"
+# Small files are read within milliseconds.
+_DISK_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Rival:
 
 
 class DeviceClaims:
-    """Those of one board. All of it blocks, for as long as small files of the state directory take.
+    """Those of one board.
 
     ``served_by`` has the device, if it is another board, since it was last asked whether it is ours.
 
@@ -49,35 +53,53 @@ class DeviceClaims:
         self._state_dir = state_dir
         self._board = board
         self._access = access
+        # A thread that hangs in it can't be ended: at most one does.
+        self._looking = trio.CapacityLimiter(1)
 
-    def note(self, endpoint: Endpoint) -> None:
-        """Tells the others which device the board is to have; its folder is there. Where that fails they don't know."""
+    def note(self, endpoint: Endpoint | None) -> None:
+        """Tells the others which device the board is to have; its folder is there. Where that fails they don't know.
+
+        None when it is to have none any more, though it still runs. Blocks for as long as small files of the state
+        directory take.
+        """
         file = board_directory(self._state_dir, self._board) / _FILE
+        wanted = os.fsencode(endpoint.path) if isinstance(endpoint, DeviceEndpoint) else None
         with contextlib.suppress(OSError):
-            if isinstance(endpoint, DeviceEndpoint):
-                replace_file(file, os.fsencode(endpoint.path), self._access.file_mode)
-            else:
-                file.unlink(missing_ok=True)
+            if file.exists() and file.read_bytes() == wanted:
+                return
+            # First, because a full disk takes no other: nobody is to leave a device to a board that has gone from it.
+            file.unlink(missing_ok=True)
+            if wanted is not None:
+                replace_file(file, wanted, self._access.file_mode)
 
-    def check_is_ours(self, endpoint: Endpoint) -> None:
+    async def check_is_ours(self, endpoint: Endpoint) -> None:
         """Raises PortBusy where the device is to be left to another board."""
-        rival = self.rival(endpoint)
+        rival = await self.rival(endpoint)
         self.served_by = rival if rival is not None and rival.goes_first else None
         if self.served_by is not None:
             raise PortBusy(
                 endpoint.text, f"{endpoint.text} is served as {self.served_by.text}: one of the two is not needed"
             )
 
-    def explain(self, error: PortBusy, endpoint: Endpoint) -> PortBusy:
+    async def explain(self, error: PortBusy, endpoint: Endpoint) -> PortBusy:
         """Says that it will be ours, where it is another board that still has the device."""
-        rival = self.rival(endpoint)
+        rival = await self.rival(endpoint)
         if rival is None or rival.goes_first:
             return error
         return PortBusy(error.path, f"{error.path} is served as {rival.text}, which lets go of it within a minute")
 
-    def rival(self, endpoint: Endpoint) -> Rival | None:
-        """Of several, the one that goes before all others."""
-        if not isinstance(endpoint, DeviceEndpoint) or not os.path.exists(endpoint.path):  # noqa: PTH110 - as realpath
+    async def rival(self, endpoint: Endpoint) -> Rival | None:
+        """Of several, the one that goes before all others; none where the disk does not say within two seconds."""
+        if not isinstance(endpoint, DeviceEndpoint):
+            return None
+        with trio.move_on_after(_DISK_S):
+            return await trio.to_thread.run_sync(self._find, endpoint, abandon_on_cancel=True, limiter=self._looking)
+        # Then the port is opened: that two boards never have one device is not promised here, but by its lock.
+        return None
+
+    def _find(self, endpoint: DeviceEndpoint) -> Rival | None:
+        """In a thread."""
+        if not os.path.exists(endpoint.path):  # noqa: PTH110 - as realpath
             return None
         others = list(self._others(os.path.realpath(endpoint.path)))
         if not others:

@@ -36,13 +36,6 @@ class CoredumpStore:
         self._access = access
         self._records: dict[str, CoredumpRecord] = {}
 
-    def open(self, boards: list[str], ended_at: str) -> dict[str, StoreRecovery]:
-        """Takes the records of *boards*, which this daemon owns; see ``read``."""
-        found = {board: self.read(board, ended_at) for board in boards}
-        for records, _ in found.values():
-            self.take(records)
-        return {board: repaired for board, (_, repaired) in found.items()}
-
     def read(
         self, board: str, ended_at: str, *, was_killed: bool = False
     ) -> tuple[list[CoredumpRecord], StoreRecovery]:

@@ -59,7 +59,8 @@ class DiskWriter:
     """Owns the writing side of a board's journal and core dump files.
 
     ``progress`` is set when the batch that is written next is over, whether the disk took it or not; then another event
-    takes its place. ``failure`` is why the journal is not written.
+    takes its place. ``begun`` is set when the next start will know of this run: before, no position may be shown to
+    anybody, because a start after a kill would give it again. ``failure`` is why the journal is not written.
 
     Args:
         journal: Open; this task closes it.
@@ -82,9 +83,8 @@ class DiskWriter:
         self._last_sync = -math.inf
         self._had_last_try = False
         self._lost: Lost | None = None
-        # Of the journal or of file operations, as it was told.
-        self._trouble: OSError | None = None
         self.progress = trio.Event()
+        self.begun = trio.Event()
         self.failure: OSError | None = None
 
     def watch(self, watcher: DiskWatcher) -> None:
@@ -153,9 +153,7 @@ class DiskWriter:
                 while not self._is_over:
                     try:
                         await self._wait()
-                        is_last_try = self._closing
-                        await self._write_batch()
-                        self._had_last_try = is_last_try
+                        await self._write_batch(is_last_try=self._closing and not self._had_last_try)
                     except Exception as error:  # noqa: BLE001 - supervises a board's disk: the next batch may do better
                         self._note_unexpected(error)
                 nursery.cancel_scope.cancel()
@@ -170,9 +168,10 @@ class DiskWriter:
     def _is_over(self) -> bool:
         if not self._closing:
             return False
-        # A disk that refuses is asked once more when the daemon stops, and not waited for.
-        is_refused = self.failure is not None or self._operations.refusal is not None
-        return (is_refused and self._had_last_try) or not (self._pending or self._operations)
+        # What is refused is asked for once more when the daemon stops, and not waited for; the rest is written.
+        has_events = self._pending and not (self._had_last_try and self.failure)
+        has_operations = self._operations and not (self._had_last_try and self._operations.refusal)
+        return not (has_events or has_operations)
 
     async def _wait(self) -> None:
         """Waits for work, and a moment for more of it; for the sync that is due; or to try again."""
@@ -190,7 +189,7 @@ class DiskWriter:
         if not self._closing:
             self._enough = trio.Event()
 
-    async def _write_batch(self) -> None:
+    async def _write_batch(self, *, is_last_try: bool) -> None:
         now = trio.current_time()
         needs_sync = self._needs_sync or self._closing or now >= self._last_sync + SYNC_S
         self._needs_sync = False
@@ -201,9 +200,12 @@ class DiskWriter:
         self._in_flight = []
         if needs_sync and error is None:
             self._last_sync = now
-        await self._operations.work(is_last=self._closing)
+        if self._journal.has_begun:
+            self.begun.set()
+        await self._operations.work(is_last=is_last_try)
         self._note_outcome(error)
         self._end_batch()
+        self._had_last_try = self._had_last_try or is_last_try
 
     def _work(self, batch: list[Entry], needs_sync: bool) -> tuple[bool, OSError | None]:
         """In the thread: appends and syncs; an error may also come after the events were appended, from the sync."""
@@ -262,7 +264,7 @@ class DiskWriter:
 
     def _note_outcome(self, error: OSError | None) -> None:
         self.failure = error
-        before, trouble = self._trouble, error or self._operations.refusal
+        before, trouble = self._operations.trouble, error or self._operations.refusal
         directory, watcher = self._journal.directory, self._watcher
         lost = None
         if error is None:
@@ -271,7 +273,7 @@ class DiskWriter:
             _log.warning("journal goes on with a gap journal=%s lost=%s", directory, lost)
             if watcher is not None:
                 watcher.on_loss(lost, before or OSError(errno.EBUSY, "the disk was too slow"))
-        self._trouble = self._operations.trouble = trouble
+        self._operations.trouble = trouble
         if trouble is not None:
             if before is None:
                 _log.error("disk refuses journal=%s error=%s pending_bytes=%d", directory, trouble, self._pending_bytes)
@@ -292,7 +294,9 @@ class DiskWriter:
         self._in_flight = []
         if not self._closing:
             # So that the next try comes after a pause, and its success tells what was lost.
-            self.failure = self._trouble = OSError(errno.EIO, f"esperd failed: {type(error).__name__}: {error}")
+            self.failure = self._operations.trouble = OSError(
+                errno.EIO, f"esperd failed: {type(error).__name__}: {error}"
+            )
         self._end_batch()
 
     def _close_journal(self) -> None:

@@ -1,10 +1,12 @@
 """A board's journal on disk: append-only segments of frames, the very ones that viewers receive.
 
 Only the last segment is ever written to. A frame is whole, or it is the torn end of the last segment, which the next
-start cuts off. All methods block; they run in the disk writer's thread or before the board starts. ``segments`` is
-replaced, never changed, so that readers may use it at any time.
+start cuts off. A segment without events may stand at the end, see ``reserved_positions``. All methods block; they run
+in the disk writer's thread or before the board starts. ``segments`` is replaced, never changed, so that readers may use
+it at any time.
 """
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass
@@ -15,20 +17,18 @@ from esper_protocol.codec import EventHead, decode_event
 from esper_protocol.errors import RemoteProtocolError
 from esper_protocol.events import DaemonStopping
 from esperd.storage.files import Access, has_room, make_directory, sync_directory, write_all
+from esperd.storage.reserved_positions import ReservedPositions, seq_after_kill
 from esperd.storage.segment_marks import SegmentMarks
 from esperd.storage.segments import (
-    SUFFIX,
     Found,
     Segment,
     end_seq,
     last_event,
     scan_segment,
     segment_first_seq,
+    segment_path,
 )
 
-# More positions than can have been given out without reaching the disk, since each stands for at least a byte of what
-# the disk writer may hold. After a run that was killed, counting goes on at a multiple of this.
-SEQ_SKIP: Final = 10_000_000
 # Source: limits.h of Linux, IOV_MAX.
 _MOST_BUFFERS: Final = 1024
 
@@ -46,8 +46,8 @@ class JournalLimits:
 class Recovery:
     """What the end of the journal says about the run before.
 
-    ``was_killed`` when the last event is not the one that an orderly stop writes; ``last_at`` is its time (ns), null
-    when there is none.
+    ``was_killed`` when the last event is not the one that an orderly stop writes, or a run began behind it; ``last_at``
+    is its time (ns), null when there is none. The next session gets one more than ``generation``.
     """
 
     next_seq: int
@@ -58,8 +58,14 @@ class Recovery:
     last_at: int | None
 
 
+_NOTHING_YET: Final = Recovery(1, 0, 0, torn_bytes=0, was_killed=False, last_at=None)
+
+
 class Journal:
-    """The segments of one board; this process is their only writer."""
+    """The segments of one board; this process is their only writer.
+
+    ``has_begun``: it is on disk that a run began; if it is killed, the next start gives no position of it again.
+    """
 
     def __init__(self, directory: Path, limits: JournalLimits, access: Access) -> None:
         self.directory = directory
@@ -68,9 +74,11 @@ class Journal:
         self._descriptor = -1
         # Something stands behind the end of the last segment that a refused append left there.
         self._is_torn = False
+        self._reserved = ReservedPositions(directory, access)
         self.segments: tuple[Segment, ...] = ()
         self.marks = SegmentMarks()
         self.is_dirty = False
+        self.has_begun = False
 
     @property
     def size_bytes(self) -> int:
@@ -91,9 +99,19 @@ class Journal:
             OSError: the directory or a segment can't be read or written.
         """
         make_directory(self.directory, self._access)
-        self.segments = self._survey()
+        segments = self._survey()
+        self.segments = _without_empty_end(segments)
+        self._reserved.adopt(segments[len(self.segments) :])
+        recovery = self._recover(*self._open_last()) if segments else _NOTHING_YET
+        if self._reserved.seq:
+            # Until there is an event of this run behind it.
+            self._reserved.hold(recovery.next_seq)
+        return recovery
+
+    def _open_last(self) -> tuple[Found | None, int]:
+        """Returns the last whole event, and how many bytes behind it were cut off."""
         if not self.segments:
-            return Recovery(1, 0, 0, torn_bytes=0, was_killed=False, last_at=None)
+            return None, 0
         last = self.segments[-1]
         self._descriptor = self._open_segment(last.path)
         found = last_event(last)
@@ -102,7 +120,7 @@ class Journal:
         if torn_bytes:
             os.ftruncate(self._descriptor, end)
             self._set_last(Segment(last.path, last.first_seq, last.first_at, end))
-        return self._recover(found, torn_bytes)
+        return found, torn_bytes
 
     def _survey(self) -> tuple[Segment, ...]:
         found = sorted((seq, path) for path in self.directory.iterdir() if (seq := segment_first_seq(path)) is not None)
@@ -117,22 +135,25 @@ class Journal:
 
     def _recover(self, last: Found | None, torn_bytes: int) -> Recovery:
         if last is None:
-            # The last segment was made and nothing whole was written to it: what is known stands before it.
-            head, next_seq, was_killed = self._last_known_head(), self.segments[-1].first_seq, True
+            # Nothing whole was written to the last segment: what is known stands before it.
+            head, was_killed = self._last_known_head(), True
+            next_seq = self.segments[-1].first_seq if self.segments else 1
         else:
             head, next_seq = last.head, end_seq(last.payload)
-            was_killed = torn_bytes > 0 or not _is_orderly_end(last.payload)
+            was_killed = torn_bytes > 0 or self._reserved.seq > 0 or not _is_orderly_end(last.payload)
         if was_killed:
-            next_seq = (next_seq // SEQ_SKIP + 2) * SEQ_SKIP
-        if head is None:
-            return Recovery(next_seq, 0, 0, torn_bytes, was_killed, None)
-        generation, boot = self._highest_numbers(head) if was_killed else (head.generation, head.boot)
-        return Recovery(next_seq, generation, boot, torn_bytes, was_killed, head.at)
+            next_seq = seq_after_kill(max(next_seq, self._reserved.seq))
+        generation, boot = (0, 0) if head is None else (head.generation, head.boot)
+        if was_killed:
+            generation, boot = self._highest_numbers(generation, boot)
+            # Of a session more, which viewers saw, nothing may have reached the disk.
+            generation += 1
+        return Recovery(next_seq, generation, boot, torn_bytes, was_killed, None if head is None else head.at)
 
-    def _highest_numbers(self, last: EventHead) -> tuple[int, int]:
+    def _highest_numbers(self, generation: int, boot: int) -> tuple[int, int]:
         """Of the last session and boot: the last event may be a result that belongs to an older one."""
-        heads = [last, *(found.head for segment in self.segments[-2:] for found in scan_segment(segment))]
-        return max(head.generation for head in heads), max(head.boot for head in heads)
+        heads = [found.head for segment in self.segments[-2:] for found in scan_segment(segment)]
+        return max([generation, *(head.generation for head in heads)]), max([boot, *(head.boot for head in heads)])
 
     def _last_known_head(self) -> EventHead | None:
         for segment in reversed(self.segments[:-1]):
@@ -149,11 +170,22 @@ class Journal:
         Raises:
             OSError: nothing of it was kept (``ENOSPC`` also when the disk is fuller than the limit allows).
         """
+        try:
+            self._append(frames, first_seq, first_at)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._reserved.hold(first_seq)
+                self.has_begun = True
+            raise
+        self.has_begun = True
+
+    def _append(self, frames: list[bytes], first_seq: int, first_at: int) -> None:
         size = sum(map(len, frames))
-        if not self._make_room(size):
+        if not has_room(self.directory, self.limits.free_disk_percent):
             percent = self.limits.free_disk_percent
             why = f"less than {percent:g} % of the disk is free" if percent else os.strerror(errno.ENOSPC)
             raise OSError(errno.ENOSPC, why, str(self.directory))
+        self._apply_retention(size)
         if not self.segments or self.segments[-1].size_bytes + size > self.limits.segment_bytes:
             self._start_segment(first_seq, first_at)
         self._cut_torn_end()
@@ -174,6 +206,7 @@ class Journal:
         if self.is_dirty and self._descriptor >= 0:
             os.fdatasync(self._descriptor)
             self.is_dirty = False
+            self._reserved.release()
 
     def close(self) -> None:
         """Syncs and closes; harmless when it is closed.
@@ -187,22 +220,18 @@ class Journal:
         finally:
             self._close_descriptor()
 
-    def _make_room(self, size: int) -> bool:
-        """Applies retention; False when the disk is too full even with nothing but the last segment left."""
-        while len(self.segments) > 1 and (
-            self.size_bytes + size > self.limits.total_bytes
-            or not has_room(self.directory, self.limits.free_disk_percent)
-        ):
+    def _apply_retention(self, size: int) -> None:
+        # By its own size only: to give up the past for a disk that others fill would be to lose it for nothing.
+        while len(self.segments) > 1 and self.size_bytes + size > self.limits.total_bytes:
             self.segments[0].path.unlink(missing_ok=True)
             self.marks.forget(self.segments[0])
             self.segments = self.segments[1:]
-        return has_room(self.directory, self.limits.free_disk_percent)
 
     def _start_segment(self, first_seq: int, first_at: int) -> None:
         # Whatever fails here leaves the old segment as the last one, and is tried again with the next batch.
         self._cut_torn_end()
         self.sync()
-        path = self.directory / f"{first_seq:020d}{SUFFIX}"
+        path = segment_path(self.directory, first_seq)
         descriptor = self._open_segment(path)
         try:
             sync_directory(self.directory)
@@ -231,6 +260,13 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _without_empty_end(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
+    count = len(segments)
+    while count and not segments[count - 1].size_bytes:
+        count -= 1
+    return segments[:count]
 
 
 def _is_orderly_end(payload: bytes) -> bool:

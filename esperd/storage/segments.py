@@ -16,7 +16,7 @@ from esper_protocol.errors import RemoteProtocolError
 from esper_protocol.events import seq_count
 from esper_protocol.framing import HEADER, HEADER_BYTES, MAX_PAYLOAD_BYTES, scan_frames
 
-SUFFIX: Final = ".journal"
+_SUFFIX: Final = ".journal"
 # A part of a segment: large enough that reading it is cheap, small enough that many viewers may do so at once.
 _BLOCK_BYTES: Final = 256 * 1024
 # How the payload of an event begins: a MessagePack array, the text "event".
@@ -48,7 +48,12 @@ class Found:
 
 def segment_first_seq(path: Path) -> int | None:
     """The position in a segment's name; None for another file."""
-    return int(path.stem) if path.suffix == SUFFIX and path.stem.isdecimal() else None
+    return int(path.stem) if path.suffix == _SUFFIX and path.stem.isdecimal() else None
+
+
+def segment_path(directory: Path, first_seq: int) -> Path:
+    """The reverse."""
+    return directory / f"{first_seq:020d}{_SUFFIX}"
 
 
 def scan_segment(segment: Segment, offset: int = 0) -> Iterator[Found]:

@@ -1,7 +1,9 @@
-"""A disk that can be filled: a file system of its own in memory."""
+"""A disk that can be filled: a file system of its own in memory. And files that must not grow."""
 
 import contextlib
 import os
+import resource
+import signal
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -57,3 +59,16 @@ def mounted_small_disk(folder: Path) -> Generator[SmallDisk]:
         yield SmallDisk(folder)
     finally:
         subprocess.run(["/bin/umount", folder], check=True)
+
+
+@contextlib.contextmanager
+def limited_file_size(size_bytes: int) -> Generator[None]:
+    """No file of this process may grow beyond a size; what is over it is refused, as on a full disk."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)

@@ -6,7 +6,16 @@ from typing import Final
 import pytest
 import trio
 
-from esper_protocol.events import DaemonStopping, Event, Failure, FailureOver, Gap, Line, SessionOpened, seq_count
+from esper_protocol.events import (
+    DaemonStopping,
+    Event,
+    Failure,
+    FailureOver,
+    Gap,
+    Line,
+    SessionOpened,
+    seq_count,
+)
 from esper_protocol.messages import Subscribe
 from esperd.testing.daemon import Bench
 from esperd.testing.small_disk import SmallDisk
@@ -89,3 +98,42 @@ async def test_a_daemon_whose_disk_is_full_stops_in_order(
         await viewer.receive_to_end()
     assert isinstance(viewer.events[-1].body, DaemonStopping)
     assert not daemon.socket.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_journal", [True, False])
+async def test_a_daemon_that_starts_on_a_full_disk_serves_and_no_position_is_given_again_after_a_kill(
+    small_bench: Bench, small_disk: SmallDisk, terminal: BoardTerminal, has_journal: bool
+) -> None:
+    arguments = f"b={terminal.path}", "--free-disk-percent", "0"
+    daemon = await small_bench.start(*arguments)
+    assert await daemon.stop() == 0
+    journal = small_bench.state_dir / "boards" / "b" / "journal"
+    if not has_journal:
+        for path in journal.iterdir():
+            path.unlink()
+    small_disk.fill(0)
+    seen: dict[int, Event] = {}
+    for _ in range(2):
+        daemon = await small_bench.start(*arguments)
+        async with daemon.viewer() as viewer:
+            await viewer.subscribe(Subscribe("b", after=0))
+            await viewer.wait_for(Failure, lambda failure: failure.part == "disk")
+            await daemon.kill()
+        assert_same(seen, viewer.events)
+    small_disk.make_room()
+
+    daemon = await small_bench.start(*arguments)
+    events = await daemon.history("b")
+
+    assert_same(seen, events)
+    assert bodies(events, Gap)[-1].reason == "daemon_killed"
+    assert await daemon.stop() == 0
+    assert all(path.stat().st_size for path in journal.iterdir())
+
+
+def assert_same(seen: dict[int, Event], events: list[Event]) -> None:
+    """One position is one event, for all times."""
+    for event in events:
+        if not (isinstance(event.body, Gap) and event.body.reason == "retention"):
+            assert seen.setdefault(event.seq, event) == event

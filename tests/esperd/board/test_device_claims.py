@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
 
 from esper_protocol.events import SessionClosed, SessionFailed, SessionOpened
+from esperd.board.device_claims import DeviceClaims
+from esperd.ports.endpoint import parse_board_argument, parse_endpoint
 from esperd.service.status import status_text
+from esperd.storage.board_lock import hold_board
+from esperd.storage.files import Access
 from esperd.testing.boards import open_boards
+from esperd.testing.small_disk import limited_file_size
 from esperd.testing.terminal import BoardTerminal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from esperd.ports.endpoint_kinds import Endpoint
     from tests.esperd.board.conftest import Recorder
 
 
@@ -94,4 +103,112 @@ async def test_neither_a_board_that_nobody_runs_nor_another_device_is_in_the_way
         registry.board("ttyACM0").publisher.add_follower(recorder)
         await recorder.wait_for(SessionOpened)
         assert recorder.bodies(SessionFailed) == []
+    other.hang_up()
+
+
+async def test_a_board_that_moves_away_on_a_full_disk_leaves_no_claim(tmp_path: Path, links: dict[str, str]) -> None:
+    state, access = tmp_path / "state", Access()
+    async with hold_board(state, "left", access):
+        mine, other = DeviceClaims(state, "left", access), DeviceClaims(state, "right", access)
+        mine.note(endpoint(links["device"]))
+        assert await other.rival(endpoint(links["link"])) is not None
+
+        with limited_file_size(0):
+            mine.note(endpoint("/dev/ttyUSB9"))
+
+        assert await other.rival(endpoint(links["link"])) is None
+
+
+async def test_a_board_that_starts_again_on_a_full_disk_keeps_its_claim(tmp_path: Path, links: dict[str, str]) -> None:
+    state, access = tmp_path / "state", Access()
+    async with hold_board(state, "left", access):
+        mine, other = DeviceClaims(state, "left", access), DeviceClaims(state, "right", access)
+        mine.note(endpoint(links["device"]))
+
+        with limited_file_size(0):
+            mine.note(endpoint(links["device"]))
+
+        assert await other.rival(endpoint(links["link"])) is not None
+
+
+def endpoint(path: str) -> Endpoint:
+    return parse_board_argument(f"b={path}").endpoint
+
+
+def make_silent_claim(state: Path) -> Path:
+    """What a board noted on a disk that hangs until somebody opens it for writing."""
+    claim = state / "boards" / "silent" / "device"
+    claim.parent.mkdir(parents=True, mode=0o700)
+    os.mkfifo(claim)
+    return claim
+
+
+@pytest.fixture
+def slow_claim(tmp_path: Path) -> Iterator[None]:
+    """One on a disk that answers after five seconds, also when the test's event loop stands still."""
+    claim = make_silent_claim(tmp_path / "state")
+    with subprocess.Popen(["/bin/sh", "-c", 'sleep 5; : <> "$0"', str(claim)]):
+        yield
+
+
+@pytest.mark.usefixtures("slow_claim")
+async def test_a_disk_that_hangs_holds_up_no_board(tmp_path: Path, links: dict[str, str], recorder: Recorder) -> None:
+    started = trio.current_time()
+    async with open_boards(tmp_path / "state", f"left={links['link']}", own_ports=True) as registry:
+        registry.board("left").publisher.add_follower(recorder)
+        await recorder.wait_for(SessionOpened)
+    assert trio.current_time() - started < 4
+
+
+async def test_a_disk_that_hangs_holds_up_no_stop(tmp_path: Path, links: dict[str, str], recorder: Recorder) -> None:
+    state = tmp_path / "state"
+    async with open_boards(state, f"left={links['link']}", own_ports=True) as registry:
+        board, ended = registry.board("left"), trio.Event()
+        board.publisher.add_follower(recorder)
+        await recorder.wait_for(SessionOpened)
+        claim = make_silent_claim(state)
+
+        async def look() -> None:
+            try:
+                await board.hand_over()
+            finally:
+                ended.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not ended.is_set()
+            nursery.cancel_scope.cancel()
+            with trio.move_on_after(1, shield=True):
+                await ended.wait()
+            was_over = ended.is_set()
+            os.close(os.open(claim, os.O_RDWR))
+        assert was_over
+
+
+async def test_an_answer_that_comes_when_the_port_is_another_one_is_not_for_that_one(
+    tmp_path: Path, links: dict[str, str], recorder: Recorder
+) -> None:
+    state, other = tmp_path / "state", BoardTerminal()
+    async with open_boards(state, f"ttyACM0={links['device']}", own_ports=True) as registry:
+        board = registry.board("ttyACM0")
+        board.publisher.add_follower(recorder)
+        await recorder.wait_for(SessionOpened)
+        async with open_boards(state, f"left={links['link']}"):
+            # A disk that answers late.
+            claim = state / "boards" / "left" / "device"
+            noted = claim.read_bytes()
+            claim.unlink()
+            os.mkfifo(claim)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(board.hand_over)
+                with await trio.to_thread.run_sync(claim.open, "wb") as disk:
+                    board.reconfigure(parse_endpoint(other.path), 115_200, board.parts.core_limits)
+                    await board.standby.wait_begun()
+                    disk.write(noted)
+            claim.unlink()
+            board.standby.end()
+            await recorder.wait_for(SessionOpened, 2)
+    reasons = [closed.reason for closed in recorder.bodies(SessionClosed)]
+    assert reasons == ["its settings were changed", "the daemon stops"]
     other.hang_up()

@@ -42,7 +42,8 @@ def record(number: int, board: str = "b", **changes: object) -> CoredumpRecord:
 
 def opened(folder: Path, *boards: str, count: int = 50, total_bytes: int = 10**9) -> CoredumpStore:
     store = CoredumpStore(folder, RetentionLimits(count, total_bytes), Access())
-    store.open(list(boards) or ["b"], NOW)
+    for board in boards or ("b",):
+        store.take(store.read(board, NOW)[0])
     return store
 
 
@@ -68,9 +69,9 @@ def test_a_capture_that_was_cut_is_closed_as_partial_with_what_is_on_disk(tmp_pa
     store = opened(tmp_path)
     keep(store.files, record(1, capture="capturing", end_reason=None), LINES[:4], PIECES[:4])
 
-    repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).open(["b"], NOW)
+    _, repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).read("b", NOW)
 
-    assert repaired["b"].captures_closed == ["b-1"]
+    assert repaired.captures_closed == ["b-1"]
     closed = opened(tmp_path).get("b-1")
     assert closed is not None
     assert (closed.capture, closed.end_reason, closed.ended_at) == ("partial", "daemon_stopped", NOW)
@@ -126,9 +127,9 @@ def test_leftovers_of_a_kill_go_and_their_number_is_told(tmp_path: Path) -> None
     (tmp_path / "b-2.removed").mkdir()
     (tmp_path / "b-2.removed" / "core.bin").write_bytes(b"half")
 
-    repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).open(["b"], NOW)
+    _, repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).read("b", NOW)
 
-    assert repaired["b"].temporary_files_removed == 2
+    assert repaired.temporary_files_removed == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b-1", "b.last"]
 
 
@@ -137,9 +138,9 @@ def test_decodes_that_ran_are_queued_again(tmp_path: Path) -> None:
     keep(store.files, record(1, decode=DecodeRecord(state="running")), [], [])
     keep(store.files, record(2, decode=DecodeRecord(state="done")), [], [])
 
-    repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).open(["b"], NOW)
+    _, repaired = CoredumpStore(tmp_path, RetentionLimits(50, 10**9), Access()).read("b", NOW)
 
-    assert repaired["b"].decodes_queued == ["b-1"]
+    assert repaired.decodes_queued == ["b-1"]
     assert [each.decode.state for each in opened(tmp_path).records()] == ["queued", "done"]
 
 

@@ -12,6 +12,7 @@ from esper_protocol.events import Note
 from esperd.storage.disk_writer import BATCH_BYTES, FLUSH_S, RETRY_S, SYNC_S, DiskWriter, Lost
 from esperd.storage.journal import Journal
 from esperd.testing.journals import EventSource, JournalFolder, read_all
+from esperd.testing.small_disk import limited_file_size
 
 
 @dataclass
@@ -174,6 +175,25 @@ async def test_a_disk_that_refuses_is_told_once_and_tried_again_until_it_takes_a
     assert not refuses(writer)
     assert (watcher.losses, watcher.recoveries) == ([], 1)
     assert read_all(journal) == b"".join(entry.frame for entry in entries)
+    writer.close()
+
+
+async def test_a_run_has_begun_once_the_disk_takes_an_event_or_the_name_of_one(
+    folder: JournalFolder, source: EventSource, nursery: trio.Nursery
+) -> None:
+    journal, _ = folder.open()
+    writer, _ = writer_for(journal)
+    nursery.start_soon(writer.run)
+    repair = break_disk(folder)
+    writer.append(source.lines())
+    await next_batch(writer)
+    assert not writer.begun.is_set()
+
+    repair()
+    with limited_file_size(0):
+        await next_batch(writer)
+        assert refuses(writer)
+        assert writer.begun.is_set()
     writer.close()
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from esperd.storage.disk_writer import FLUSH_S, RETRY_S, DiskWriter, Lost
+from esperd.storage.disk_writer import BATCH_BYTES, FLUSH_S, RETRY_S, DiskWriter, Lost
 from esperd.storage.journal import Journal
 from esperd.testing.journals import EventSource, JournalFolder, read_all
 
@@ -141,6 +141,21 @@ async def test_a_stop_asks_once_more_and_then_tells_what_the_disk_did_not_take(f
 
     assert disk.tries == ["waits", "waits"]
     assert disk.done == ["waits: No space left on device", "waits, too: No space left on device"]
+
+
+async def test_a_stop_writes_all_events_also_when_a_dump_is_refused(folder: JournalFolder, source: EventSource) -> None:
+    disk = small_disk(folder, max_pending_bytes=10**7)
+    disk.submit("waits")
+    entries = [*(source.lines(1, 4000) for _ in range(3 * BATCH_BYTES // 4000)), source.stop()]
+    for entry in entries:
+        disk.writer.append(entry)
+    disk.writer.close()
+    with trio.fail_after(10):
+        await disk.writer.run()
+
+    assert read_all(disk.journal) == b"".join(entry.frame for entry in entries)
+    # Not once for each batch: that would be to wait for it.
+    assert disk.tries == ["waits"]
 
 
 async def test_what_is_made_of_a_refusal_by_the_stop_is_tried_as_the_last(folder: JournalFolder) -> None:

@@ -1,7 +1,5 @@
 import errno
 import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
@@ -14,15 +12,12 @@ from hypothesis import given, settings, strategies as st
 from esper_protocol.codec import encode_message
 from esper_protocol.events import DecodeCancelled, Event
 from esperd.storage.files import Access
-from esperd.storage.journal import SEQ_SKIP, Journal, JournalLimits
+from esperd.storage.journal import Journal, JournalLimits
+from esperd.storage.reserved_positions import SEQ_SKIP, seq_after_kill
 from esperd.testing.journals import EventSource, JournalFolder, append, read_all
+from esperd.testing.small_disk import limited_file_size
 
 MIB = 1024 * 1024
-
-
-def skipped(next_seq: int) -> int:
-    """Where counting goes on after a run that was killed."""
-    return (next_seq // SEQ_SKIP + 2) * SEQ_SKIP
 
 
 def test_a_new_journal_begins_at_position_one(folder: JournalFolder) -> None:
@@ -69,7 +64,7 @@ def test_after_a_kill_a_result_that_came_late_does_not_turn_back_sessions_and_bo
 
     _, recovery = folder.open()
 
-    assert (recovery.generation, recovery.boot, recovery.last_at) == (3, 7, 6_000_000_000)
+    assert (recovery.generation, recovery.boot, recovery.last_at) == (4, 7, 6_000_000_000)
 
 
 def test_each_kill_skips_again(folder: JournalFolder) -> None:
@@ -96,7 +91,8 @@ def test_every_truncation_of_the_last_segment_is_cut_back_to_whole_events(
     for entry in entries:
         ends.append(ends[-1] + len(entry.frame))
 
-    for size in range(len(content)):
+    # Of an empty one only the name is left.
+    for size in range(1, len(content)):
         path.write_bytes(content[:size])
         reopened, recovery = folder.open()
         whole = max(end for end in ends if end <= size)
@@ -104,7 +100,7 @@ def test_every_truncation_of_the_last_segment_is_cut_back_to_whole_events(
         assert path.read_bytes() == content[:whole], size
         assert recovery.torn_bytes == size - whole
         assert recovery.was_killed
-        assert recovery.next_seq == skipped(source.next_seq)
+        assert recovery.next_seq == seq_after_kill(source.next_seq)
         assert read_all(reopened) == content[:whole]
         reopened.close()
 
@@ -179,9 +175,9 @@ def test_an_empty_last_segment_says_that_the_run_was_killed(folder: JournalFolde
     journal, recovery = folder.open()
 
     assert recovery.was_killed
-    assert recovery.next_seq == skipped(source.next_seq)
+    assert recovery.next_seq == seq_after_kill(source.next_seq)
     # What is known stands in the segment before.
-    assert (recovery.generation, recovery.boot, recovery.last_at) == (3, 7, source.last_at)
+    assert (recovery.generation, recovery.boot, recovery.last_at) == (4, 7, source.last_at)
     assert len(read_all(journal)) == folder.segments[0].stat().st_size
 
 
@@ -236,12 +232,13 @@ def test_retention_removes_whole_segments_oldest_first(folder: JournalFolder, so
     assert int(folder.segments[0].stem) == journal.first_seq
 
 
-def test_a_disk_that_is_too_full_costs_the_oldest_and_refuses_the_newest(
+def test_a_disk_that_is_too_full_refuses_the_newest_and_costs_nothing_that_is_kept(
     folder: JournalFolder, source: EventSource
 ) -> None:
     journal, _ = folder.open(segment_bytes=1)
-    for _ in range(3):
-        append(journal, source.lines())
+    kept = [source.lines() for _ in range(3)]
+    for entry in kept:
+        append(journal, entry)
     journal.close()
     # No disk has more free than this.
     journal, _ = folder.open(free_disk_percent=100)
@@ -250,7 +247,7 @@ def test_a_disk_that_is_too_full_costs_the_oldest_and_refuses_the_newest(
         append(journal, source.lines())
 
     assert caught.value.errno == errno.ENOSPC
-    assert len(journal.segments) == 1
+    assert read_all(journal) == b"".join(entry.frame for entry in kept)
 
 
 def test_files_and_folders_are_for_the_daemons_user_alone(folder: JournalFolder, source: EventSource) -> None:
@@ -344,19 +341,3 @@ def test_a_full_disk_refuses_and_takes_again(tmp_path: Path) -> None:
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"no mount namespaces here: {done.stderr.strip()}")
     assert (done.returncode, done.stdout) == (0, "as it should be\n"), done.stderr
-
-
-class limited_file_size:  # noqa: N801 - reads as a statement
-    """No file of this process may grow beyond a size; what is over it is refused, as on a full disk."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self.size_bytes = size_bytes
-
-    def __enter__(self) -> None:
-        self.handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.size_bytes, self.before[1]))
-
-    def __exit__(self, *_: object) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, self.before)
-        signal.signal(signal.SIGXFSZ, self.handler)
