@@ -76,6 +76,10 @@ _CLIENT_CODES: Final = {
     127: "`run` only: there is no such command",
     130: "stopped by Ctrl-C",
 }
+_MISSING_FILES: Final = """\
+A file that is not there is 1 where a command reads it by itself (`coredumps decode FILE`, `decode --elf FILE`,
+`config check FILE`): it ran, and could not. It is 4 of `elf add`, which names what the daemon is to get, as other
+commands name a board or a dump."""
 _RUN_CODES: Final = (125, 126, 127)
 _DAEMON_CODES: Final = {
     "EXIT_FAILED": "it can't start, or failed; its log says why",
@@ -188,6 +192,7 @@ def exit_codes_page() -> str:
         _table(("code", "means"), ((str(code), text) for code, text in codes.items())),
         "A pipe that the reader closes (`esperctl logs | head`) ends it quietly."
         + (" `run` ends with the code of the command that it ran." if "run" in COMMANDS else ""),
+        _MISSING_FILES,
         "Of these commands the code says more:",
         _table(("command", "code"), ((f"`{title}`", text) for title, text in special)),
         "When a daemon refuses a request, the kind of its error decides:",

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from esperctl.errors import UsageError
@@ -10,6 +11,7 @@ from esperctl.output import ColourChoice
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from _typeshed import SupportsWrite
     from typing_extensions import override
 else:
 
@@ -97,6 +99,13 @@ class Parser(argparse.ArgumentParser):
         formatter.end_section()
         formatter.add_text(self.epilog)
         return formatter.format_help()
+
+    @override
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Raises OSError where help can't be written, which argparse keeps to itself."""
+        del file  # errors are printed elsewhere, and all else is asked for
+        if sys.stdout is not None:
+            sys.stdout.write(message)
 
     @override
     def error(self, message: str) -> NoReturn:

@@ -181,12 +181,26 @@ class Daemons:
             return candidates[0]
         names = ", ".join(sorted(record.board for daemon in self.found for record in daemon.boards)) or "none"
         if not candidates:
-            what = f"no daemon has a board called '{name}'" if name is not None else "no daemon has a board"
-            raise UnknownNameError(what, f"boards: {names}")
+            if name is None:
+                raise UnknownNameError("no daemon has a board", f"boards: {names}")
+            hints = [f"boards: {names}", *self._kept_journals(name)]
+            raise UnknownNameError(f"no daemon has a board called '{name}'", "; ".join(hints))
         if name is None:
             raise UsageError("there are several boards; say which", f"--board NAME or ESPER_BOARD; boards: {names}")
         sockets = " and ".join(candidate.client.path for candidate in candidates)
         raise UsageError(f"several daemons have a board called '{name}': {sockets}", "choose one with --socket")
+
+    def _kept_journals(self, name: str) -> list[str]:
+        """Where journals of a board that no daemon has lie, as far as this user may look, and how to read them."""
+        if "/" in name:
+            return []
+        folders = sorted({daemon.record.state_dir for daemon in self.found})
+        return [
+            f"its journal is kept in {folder}/boards/{name}/journal: to read it, configure the board again, or run"
+            f" `esperd --state-dir '{folder}' '{name}=PORT'`, where PORT need not be there"
+            for folder in folders
+            if os.path.isdir(f"{folder}/boards/{name}/journal")  # noqa: PTH112 - pathlib would be imported for this alone
+        ]
 
     def coredump(self, coredump_id: str) -> tuple[Client, CoredumpDetails]:
         """The core dump of this id, wherever it is stored.

@@ -1,5 +1,6 @@
 """What the commands that read a journal share: where a stream begins, and how it looks."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from esper_protocol.messages import Subscribe, Subscribed
@@ -8,7 +9,7 @@ from esperctl.arguments import Arguments, Parser, whole_number
 from esperctl.client import Client
 from esperctl.log_formats import DumpView, ShortLog
 from esperctl.output import Output
-from esperctl.subscription import Subscription
+from esperctl.subscription import AnyEvent, Subscription
 from esperctl.times import parse_time
 
 
@@ -48,6 +49,17 @@ def subscribe(client: Client, request: Subscribe) -> tuple[Subscription, Subscri
     """Begins a stream of events."""
     subscribed = client.request(request, Subscribed)
     return Subscription(request.board, subscribed, request.until), subscribed
+
+
+def blocks(client: Client, subscription: Subscription) -> Iterator[list[AnyEvent]]:
+    """The events of a stream that ends, as they arrive.
+
+    Raises:
+        NotServedError: the daemon ended it, although there might have been more.
+    """
+    while not subscription.ended:
+        yield subscription.absorb(client.receive())
+    subscription.check_served()
 
 
 def short_log(

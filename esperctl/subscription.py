@@ -54,7 +54,7 @@ def cut_end(event: AnyEvent, until: int) -> AnyEvent | None:
 
 
 class Subscription:
-    """Follows one board's events; ``cursor`` is the last position that was handed out.
+    """Follows the events of one ``board``; ``cursor`` is the last position that was handed out.
 
     Args:
         board: Its name.
@@ -63,7 +63,7 @@ class Subscription:
     """
 
     def __init__(self, board: str, subscribed: Subscribed, until: int | None = None) -> None:
-        self._board = board
+        self.board = board
         self._until = until
         self.cursor = subscribed.next_seq - 1
         self.ended = False
@@ -74,10 +74,10 @@ class Subscription:
         events: list[AnyEvent] = []
         for message in messages:
             if isinstance(message, Event | UnknownEvent):
-                if message.board == self._board and (event := self._wanted(message)) is not None:
+                if message.board == self.board and (event := self._wanted(message)) is not None:
                     self.cursor = event.seq + seq_count(event.body) - 1
                     events.append(event)
-            elif isinstance(message, HistoryEnd) and message.board == self._board:
+            elif isinstance(message, HistoryEnd) and message.board == self.board:
                 self.ended, self._reason = True, message.reason
                 self.cursor = max(self.cursor, message.next_seq - 1)
         return events
@@ -89,7 +89,7 @@ class Subscription:
             NotServedError: the daemon ended the subscription, although there might have been more.
         """
         if self._reason is not None:
-            raise NotServedError(self._board, self._reason)
+            raise NotServedError(self.board, self._reason)
 
     def _wanted(self, event: AnyEvent) -> AnyEvent | None:
         new = cut(event, self.cursor)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
@@ -24,6 +24,16 @@ from esperd.service.manager import ServiceManager, take_service_manager
 from esperd.service.restarts import Restarts
 from esperd.settings import Limits
 from esperd.system.private_paths import check_owner
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+    from typing_extensions import override
+else:
+
+    def override(method: object) -> object:
+        """Does nothing: typing has the real one from Python 3.12 on."""
+        return method
+
 
 _log: Final = logging.getLogger(__name__)
 
@@ -41,7 +51,10 @@ examples:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs the daemon; returns the exit code."""
-    arguments = parser().parse_args(argv)
+    try:
+        arguments = parser().parse_args(argv)
+    except OSError as error:
+        return _unwritten(error)
     log = DaemonLog()
     service, failure = ServiceManager(), "esperd failed; its log says how"
     try:
@@ -61,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     if log.is_stuck:
         # All else is closed; see `DaemonLog` for what an orderly end of the interpreter would wait for.
         os._exit(code)
+    _drop_unwritten()
     return code
 
 
@@ -75,6 +89,25 @@ def _run(config: Config, service: ServiceManager, load: Callable[[Config], Confi
         _log.critical("esperd failed", exc_info=error)
         return EXIT_FAILED
     return 0
+
+
+def _drop_unwritten() -> None:
+    """Forgets what a terminal or a pipe that is gone did not take: else the interpreter exits with 120."""
+    # None where the descriptor was closed at the start.
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _unwritten(error: OSError) -> int:
+    """Standard output took no help and no version; a reader who had enough is no error."""
+    _drop_unwritten()
+    if isinstance(error, BrokenPipeError):
+        return 0
+    return _report(EsperdError(f"the output can't be written: {error.strerror}"))
 
 
 def _load(arguments: argparse.Namespace, service: ServiceManager, before: Config | None = None) -> Config:
@@ -114,9 +147,21 @@ def _report(error: EsperdError) -> int:
     return error.exit_code
 
 
+class _Parser(argparse.ArgumentParser):
+    @override
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Raises OSError where help can't be written, which argparse keeps to itself."""
+        is_asked_for = file is not None and file is sys.stdout
+        if is_asked_for:
+            sys.stdout.write(message)
+            sys.stdout.flush()
+        else:
+            super()._print_message(message, file)
+
+
 def parser() -> argparse.ArgumentParser:
     """The flags; a limit has the name of its key."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="esperd",
         usage="esperd [OPTIONS] [PORT...]",
         description=_DESCRIPTION,

@@ -6,6 +6,7 @@ from esper_protocol.records import BoardRecord
 from esperctl.arguments import Arguments, Parser, add_board, chosen_board
 from esperctl.attachment import Attachment, Beginning
 from esperctl.errors import UsageError
+from esperctl.following import Following
 from esperctl.log_formats import DumpView, JsonLog, LogFormat
 from esperctl.output import Output
 from esperctl.stream_options import add_start, add_view, nanoseconds, short_log
@@ -42,7 +43,7 @@ def run(arguments: Arguments, output: Output) -> int:
             return JsonLog()
         return short_log(arguments, output, record, from_the_end=beginning == (None, None))
 
-    return Attachment(beginning, make_log, output).run(arguments.socket, chosen_board(arguments))
+    return Following(Attachment(beginning, make_log, output), output).run(arguments.socket, chosen_board(arguments))
 
 
 def _has_screen(output: Output) -> bool:

@@ -4,13 +4,15 @@ from esper_protocol.codec import EVENT_KINDS
 from esper_protocol.events import kind_of
 from esper_protocol.messages import Subscribe
 from esperctl.arguments import Arguments, Parser, add_board, chosen_board
-from esperctl.daemons import open_board
+from esperctl.daemons import FoundBoard, open_board
 from esperctl.errors import EXIT_DONE, UsageError
 from esperctl.event_json import json_lines
+from esperctl.following import Following
 from esperctl.output import Output
-from esperctl.stream_options import add_start, nanoseconds, subscribe
+from esperctl.stream_options import add_start, blocks, nanoseconds, subscribe
+from esperctl.subscription import AnyEvent, Subscription
 
-DESCRIPTION = "Every event as a JSON line: those that are kept, or with -f those to come."
+DESCRIPTION = "Every event as a JSON line: those that are kept, or with -f those to come, over\nrestarts of esperd."
 
 
 def add_arguments(parser: Parser) -> None:
@@ -23,21 +25,42 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Arguments, output: Output) -> int:
     """Prints the events."""
-    kinds = _kinds(arguments)
-    since, after = nanoseconds(arguments.since), arguments.after
+    events = _Events(arguments, output)
     follow: bool = arguments.follow
-    if since is None and after is None and not follow:
-        after = 0
+    if follow:
+        Following(events, output).run(arguments.socket, chosen_board(arguments))
     with open_board(arguments.socket, chosen_board(arguments), output) as found:
-        request = Subscribe(found.record.board, after=after, since=since, follow=follow)
-        subscription, _ = subscribe(found.client, request)
-        while not subscription.ended:
-            for event in subscription.absorb(found.client.receive()):
-                if kinds is None or kind_of(event.body) in kinds:
-                    output.write(json_lines(event))
+        for block in blocks(found.client, events.begin(found)):
+            events.show(block)
             output.flush()
-        subscription.check_served()
     return EXIT_DONE
+
+
+class _Events:
+    """The events that are wanted; a stream for ``Following``."""
+
+    def __init__(self, arguments: Arguments, output: Output) -> None:
+        self._kinds = _kinds(arguments)
+        self._since, self._after = nanoseconds(arguments.since), arguments.after
+        self._follow: bool = arguments.follow
+        if self._since is None and self._after is None and not self._follow:
+            self._after = 0
+        self._output = output
+
+    def begin(self, found: FoundBoard) -> Subscription:
+        """Makes the first subscription."""
+        request = Subscribe(found.record.board, after=self._after, since=self._since, follow=self._follow)
+        subscription, _ = subscribe(found.client, request)
+        return subscription
+
+    def show(self, events: list[AnyEvent]) -> None:
+        """Prints events."""
+        for event in events:
+            if self._kinds is None or kind_of(event.body) in self._kinds:
+                self._output.write(json_lines(event))
+
+    def pause(self) -> None:
+        """Nothing: each event is a line of its own."""
 
 
 def _kinds(arguments: Arguments) -> frozenset[str] | None:

@@ -1,6 +1,7 @@
 """``esperctl logs``: the journal of a board."""
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from esper_protocol.events import Event, Gap
@@ -10,17 +11,18 @@ from esperctl.client import Client
 from esperctl.daemons import FoundBoard, open_board
 from esperctl.dump_folding import DumpFolding
 from esperctl.errors import EXIT_DONE, EXIT_NO, UsageError
+from esperctl.following import Following
 from esperctl.log_formats import FormatName, JsonLog, LogFormat, RawLog, event_texts
 from esperctl.markers import marker
 from esperctl.output import Output
 from esperctl.selection import LastLines, Matching, compile_pattern
-from esperctl.stream_options import add_start, add_view, dump_view, nanoseconds, short_log, subscribe
+from esperctl.stream_options import add_start, add_view, blocks, dump_view, nanoseconds, short_log, subscribe
 from esperctl.subscription import AnyEvent, Subscription
 
 DESCRIPTION = (
     "What a board said: all that is kept, or with -f its last 10 lines and what\n"
-    "follows. --json is the same as -o json. -g finds what is printed: lines, and\n"
-    "events and decodes with them; of raw and json only lines.\n"
+    "follows, over restarts of esperd. --json is the same as -o json. -g finds what\n"
+    "is printed: lines, and events and decodes with them; of raw and json only lines.\n"
     "Exit code 1: -g found nothing."
 )
 _FOLLOWED_LINES = 10
@@ -59,14 +61,15 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: Arguments, output: Output) -> int:
     """Prints the journal."""
     wanted = _wanted(arguments)
+    printer = _Printer(wanted, arguments, output)
+    if wanted.follow:
+        Following(printer, output).run(arguments.socket, chosen_board(arguments))
     with open_board(arguments.socket, chosen_board(arguments), output) as found:
-        log = _format(wanted, arguments, output, found)
-        printer = _Printer(wanted, _matching(wanted, arguments, output), log, output)
         try:
-            _print_all(found.client, found.record.board, wanted, printer)
+            printer.print_kept(found)
         finally:
-            output.write(log.finish())
-    return EXIT_NO if wanted.pattern is not None and not wanted.follow and not printer.matching.matched else EXIT_DONE
+            printer.pause()
+    return EXIT_NO if wanted.pattern is not None and not printer.has_matched else EXIT_DONE
 
 
 def _wanted(arguments: Arguments) -> _Wanted:
@@ -118,44 +121,74 @@ def _matching(wanted: _Wanted, arguments: Arguments, output: Output) -> Matching
 
 
 class _Printer:
-    """Filters events and prints them."""
+    """Prints what is wanted of a journal; a stream for ``Following``."""
 
-    def __init__(self, wanted: _Wanted, matching: Matching, log: LogFormat, output: Output) -> None:
-        self.matching = matching
-        self._until = wanted.until
-        self._says_gaps = wanted.format == "raw"
-        self._log = log
+    def __init__(self, wanted: _Wanted, arguments: Arguments, output: Output) -> None:
+        self._wanted = wanted
+        self._arguments = arguments
         self._output = output
+        self._matching = _matching(wanted, arguments, output)
+        self._log: LogFormat | None = None
 
-    def is_over(self, event: AnyEvent) -> bool:
-        """Whether *event* lies after the range."""
-        return self._until is not None and event.at > self._until
+    @property
+    def has_matched(self) -> bool:
+        """Whether the pattern was found."""
+        return bool(self._matching.matched)
 
-    def print(self, event: AnyEvent) -> None:
-        """Prints an event that was selected."""
-        if self._says_gaps and isinstance(event, Event) and isinstance(event.body, Gap):
+    def print_kept(self, found: FoundBoard) -> None:
+        """Prints what there is up to the present."""
+        self._log = _format(self._wanted, self._arguments, self._output, found)
+        if self._wanted.counts_here:
+            self._print_last_lines(found)
+        else:
+            subscription, _ = subscribe(found.client, _subscribe(found.record.board, self._wanted, follow=False))
+            self._select(found.client, subscription, self._print)
+
+    def begin(self, found: FoundBoard) -> Subscription:
+        """Makes the first subscription that follows; prints what comes before it."""
+        self._log = _format(self._wanted, self._arguments, self._output, found)
+        request = _subscribe(found.record.board, self._wanted, follow=True)
+        if self._wanted.counts_here:
+            request = Subscribe(found.record.board, after=self._print_last_lines(found))
+        subscription, _ = subscribe(found.client, request)
+        return subscription
+
+    def show(self, events: list[AnyEvent]) -> None:
+        """Prints what is wanted of events that were followed."""
+        for event in events:
+            for selected in self._matching.select(event):
+                self._print(selected)
+
+    def pause(self) -> None:
+        """Ends a line that is open."""
+        if self._log is not None:
+            self._output.write(self._log.finish())
+
+    def _print_last_lines(self, found: FoundBoard) -> int:
+        """Prints the last lines that are wanted; the position up to which was looked."""
+        last = LastLines(self._wanted.last_lines or 0, counts_events=self._wanted.pattern is not None)
+        subscription, _ = subscribe(found.client, _subscribe(found.record.board, self._wanted, follow=False))
+        self._select(found.client, subscription, last.add)
+        for event in last:
+            self._print(event)
+        return subscription.cursor
+
+    def _select(self, client: Client, subscription: Subscription, take: Callable[[AnyEvent], None]) -> None:
+        until = self._wanted.until
+        for block in blocks(client, subscription):
+            for event in block:
+                if until is not None and event.at > until:
+                    return
+                for selected in self._matching.select(event):
+                    take(selected)
+            # Once for each block that arrived, not for each line.
+            self._output.flush()
+
+    def _print(self, event: AnyEvent) -> None:
+        if self._wanted.format == "raw" and isinstance(event, Event) and isinstance(event.body, Gap):
             self._output.talk(f"--- {marker(event.body)} ---")
-        self._output.write(self._log.render(event))
-
-    def flush(self) -> None:
-        """Hands what was printed to the reader: once for each block that arrived, not for each line."""
-        self._output.flush()
-
-
-def _print_all(client: Client, board: str, wanted: _Wanted, printer: _Printer) -> None:
-    follow = wanted.follow
-    if not wanted.counts_here:
-        subscription, _ = subscribe(client, _subscribe(board, wanted, follow=follow))
-        _print_stream(client, subscription, printer, None)
-        return
-    last = LastLines(wanted.last_lines or 0, counts_events=wanted.pattern is not None)
-    subscription, _ = subscribe(client, _subscribe(board, wanted, follow=False))
-    _print_stream(client, subscription, printer, last)
-    for event in last:
-        printer.print(event)
-    if follow:
-        subscription, _ = subscribe(client, Subscribe(board, after=subscription.cursor))
-        _print_stream(client, subscription, printer, None)
+        if self._log is not None:
+            self._output.write(self._log.render(event))
 
 
 def _subscribe(board: str, wanted: _Wanted, *, follow: bool) -> Subscribe:
@@ -167,17 +200,3 @@ def _subscribe(board: str, wanted: _Wanted, *, follow: bool) -> Subscribe:
         # No line at all is the present, which is what a bare subscription begins with.
         return Subscribe(board, last_lines=wanted.last_lines or None, follow=follow)
     return Subscribe(board, after=0, follow=follow)
-
-
-def _print_stream(client: Client, subscription: Subscription, printer: _Printer, last: LastLines | None) -> None:
-    while not subscription.ended:
-        for event in subscription.absorb(client.receive()):
-            if printer.is_over(event):
-                return
-            for selected in printer.matching.select(event):
-                if last is None:
-                    printer.print(selected)
-                else:
-                    last.add(selected)
-        printer.flush()
-    subscription.check_served()

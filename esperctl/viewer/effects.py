@@ -1,9 +1,9 @@
 """What the model asks for. Values; none of them is carried out by the model itself.
 
 Every effect ends in one message at least: what it fetched, or EffectDone, or EffectFailed. But: SendToBoard is answered
-only when it fails; StopScan and Leave never, nor a scan that was ended by another one or by StopScan; SwitchBoard by
-Attached, or Detached again and again; a FetchPage not when the board was switched meanwhile. What else concerns a board
-that is switched away from is answered by EffectFailed. Once the viewer ends nothing is answered.
+only when it fails; AskForLease, StopScan and Leave never, nor a scan that was ended by another one or by StopScan;
+SwitchBoard by Attached, or Detached again and again; a FetchPage not when the board was switched meanwhile. What else
+concerns a board that is switched away from is answered by EffectFailed. Once the viewer ends nothing is answered.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,13 @@ class SendToBoard:
     """Bytes for the board, as they were typed. Answered by EffectFailed only."""
 
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskForLease:
+    """Says whether the next connection to the board asks for the write lease, if it is free. Not answered."""
+
+    wanted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +190,7 @@ class Leave:
 
 Effect: TypeAlias = (
     SendToBoard
+    | AskForLease
     | TakeWriter
     | ReleaseWriter
     | ResetBoard

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeVar, cast, get_args
 
 from esper_protocol.toml_lines import KeyPath
-from esperctl.viewer.log.highlighting import HighlightRule
+from esperctl.viewer.log.highlighting import HighlightRule, style_named
 from esperctl.viewer.log.line_filter import LineFilter
+from esperctl.viewer.log.patterns import LivePattern
 from esperctl.viewer.log.timestamps import Timestamps
 from esperctl.viewer.model.keymap import DEFAULT_DETACH, DEFAULT_PREFIX, KeyMap, key_problems
 
@@ -153,7 +154,11 @@ class _Reader:
         if len(fields) != len(("pattern", "style")) or not isinstance(pattern, str) or not isinstance(style, str):
             self._note(("highlight", index), _wrong(name, rule, _HIGHLIGHT_SHAPE))
             return None
-        return self._checked(("highlight", index), name, lambda: HighlightRule(pattern, style))
+        parts = (
+            self._checked(("highlight", index), name, lambda: LivePattern(pattern)),
+            self._checked(("highlight", index), name, lambda: style_named(style)),
+        )
+        return None if None in parts else HighlightRule(pattern, style)
 
     def _choice(self, key: str, allowed: tuple[Any, ...], default: _Choice) -> _Choice:
         value = self._table.get(key, default)

@@ -97,6 +97,16 @@ class ClientSession:
         """Who it is to a write lease."""
         return Writer(self.id, self.peer.user, self.who)
 
+    def take_lease(self, board: Board, *, steal: bool) -> None:
+        """Takes the board's write lease, which makes this client one that types there, whether it began as one or not.
+
+        Raises:
+            CommandError: ``busy``.
+        """
+        board.lease.take(self.writer, steal=steal)
+        if (subscription := self._subscriptions.get(board.name)) is not None:
+            subscription.is_interactive = True
+
     def check_may_write(self, board: Board, *, anyway: bool, flag: str) -> None:
         """Lets through what the board's write lease does not keep out, or whatever is to be done *anyway*.
 

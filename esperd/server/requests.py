@@ -40,7 +40,7 @@ async def _unsubscribe(client: "ClientSession", request: messages.Unsubscribe) -
 
 
 async def _take_writer(client: "ClientSession", request: messages.TakeWriter) -> Result:
-    client.registry.board(request.board).lease.take(client.writer, steal=request.steal)
+    client.take_lease(client.registry.board(request.board), steal=request.steal)
     return messages.Done()
 
 

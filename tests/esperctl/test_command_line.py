@@ -105,13 +105,14 @@ async def test_global_options_stand_before_an_action_too(
     assert (await esperctl(*words)).out == "[]\n"
 
 
+@pytest.mark.parametrize("word", ["boards", "--help", "--version"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 async def test_a_full_disk_is_an_error_and_no_traceback(
-    daemon: FakeDaemon, command: list[str], environment: dict[str, str]
+    daemon: FakeDaemon, command: list[str], environment: dict[str, str], word: str, unbuffered: str
 ) -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
-    done = await trio.run_process(
-        [*command, "boards"], stdout=descriptor, capture_stderr=True, check=False, env=environment
-    )
+    made = {**environment, "PYTHONUNBUFFERED": unbuffered}
+    done = await trio.run_process([*command, word], stdout=descriptor, capture_stderr=True, check=False, env=made)
     os.close(descriptor)
     assert done.returncode == 1
     assert done.stderr == b"esperctl: the output can't be written: No space left on device\n"

@@ -82,6 +82,18 @@ def test_version_and_help_do_nothing_else(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("word", ["--version", "--help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_help_that_can_not_be_written_is_an_error(word: str, unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [*ESPERD, word], stdout=full, stderr=subprocess.PIPE, timeout=TIMEOUT_S, check=False, env=environment
+        )
+
+    assert (done.returncode, done.stderr) == (1, b"esperd: the output can't be written: No space left on device\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [[], ["b=ftp://x"], ["--no-such-flag", "b=x"], ["--tail-bytes", "4 MB", "b=x"], ["--baud", "1", "b=x"]],

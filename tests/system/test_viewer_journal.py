@@ -192,7 +192,7 @@ async def test_a_restart_of_the_daemon_loses_and_repeats_nothing(
         await terminal.send(b"".join(b"I (1) app: line %d\r\n" % n for n in range(100)))
         await screen.wait_for("line 99")
         await daemon.stop()
-        await screen.wait_for("the connection is lost", "READ-ONLY", "not connected")
+        await screen.wait_for("the connection is lost", "NO-PORT", "not connected")
         await wait_until_whole(screen)
         # Said once, however often it is tried.
         assert screen.text.count("the connection is lost") == 1

@@ -1,6 +1,7 @@
 """Two viewers on one board: they see the same, and one of them types."""
 
 import re
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -126,3 +127,25 @@ async def test_the_place_of_a_viewer_that_was_killed_is_free(
             await wait_for_mode(screen, "DEVICE")
             await screen.press(b"k")
             await arrives(screen, terminal, b"k")
+
+
+async def test_after_a_kill_the_lease_goes_back_to_who_held_it_and_not_to_who_is_back_first(
+    bench: Bench, terminal: BoardTerminal, tmp_path: Path
+) -> None:
+    daemon = await bench.start(f"b={terminal.path}")
+    async with attached(daemon, tmp_path) as holder:
+        await wait_for_mode(holder, "DEVICE")
+        async with attached(daemon, tmp_path) as watcher:
+            await watcher.wait_for("Writer root", name_of(holder))
+            await daemon.kill()
+            await wait_for_mode(holder, "NO-PORT")
+            await holder.press(b"x")
+            await holder.wait_for("esperd is away: keys are not sent")
+            holder.process.send_signal(signal.SIGSTOP)
+            await bench.start(f"b={terminal.path}")
+            await watcher.wait_for("attached to b again", "Writer nobody types")
+            holder.process.send_signal(signal.SIGCONT)
+            await wait_for_mode(holder, "DEVICE")
+            await watcher.wait_for("Writer root", name_of(holder))
+            await holder.press(b"mine\r")
+            await arrives(holder, terminal, b"mine\r")

@@ -62,6 +62,8 @@ class FollowedBoard:
         match effect:
             case effects.SendToBoard():
                 self._outbox.put(effect)
+            case effects.AskForLease():
+                self._live.interactive = effect.wanted
             case effects.StartScan():
                 self._start_scan(effect)
             case effects.StopScan():

@@ -40,7 +40,7 @@ class Live:
     Args:
         socket: Of its daemon.
         board: Its name.
-        interactive: Whether to ask for the write lease.
+        interactive: Whether to ask for the write lease; may be changed for the connections to come.
         tell: Takes the messages for the model.
         reading: Where the user wants to begin to read.
     """
@@ -57,7 +57,7 @@ class Live:
         self.socket = socket
         self.board = board
         self._reading = reading
-        self._interactive = interactive
+        self.interactive = interactive
         self._tell = tell
         self._channel: Channel | None = None
         self._answers: dict[int, asyncio.Future[Response | ErrorResponse]] = {}
@@ -121,7 +121,7 @@ class Live:
             self.board,
             after=self._cursor,
             last_lines=None if again else _FIRST_LINES,
-            interactive=self._interactive,
+            interactive=self.interactive,
         )
         subscribed, messages = await channel.ask(request, Subscribed)
         self._channel = channel

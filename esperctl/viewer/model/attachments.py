@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from esperctl.viewer.effects import Effect, ListCoredumps, StartScan, TakeWriter
+from esperctl.viewer.effects import AskForLease, Effect, ListCoredumps, StartScan, TakeWriter
 from esperctl.viewer.messages import Attached, Detached
 from esperctl.viewer.model.board_state import BoardState
 from esperctl.viewer.model.picker import Picker
@@ -23,7 +23,6 @@ class Attachments:
     def __init__(self, state: State, *, steals: bool) -> None:
         self._state = state
         self._steals = steals and not state.read_only
-        self._was_writer = False
 
     def attached(self, message: Attached) -> list[Effect]:
         """The viewer follows a board."""
@@ -31,41 +30,44 @@ class Attachments:
         state.going_to = None
         if message.again and state.board is not None:
             self._resume(state.board, message)
+            # Who only watched does not come to type because he was the first who came back.
+            asks = state.lease.is_awaited
         else:
             self._begin(message)
-        state.lease.attached(message.subscribed, was_asked_for=not state.read_only)
+            asks = not state.read_only
+        state.lease.attached(message.subscribed, was_asked_for=asks)
         state.log.set_own_name(state.lease.own_name)
         effects: list[Effect] = [ListCoredumps()]
         if not message.again or not state.has_scanned:
             effects.append(self._scan())
         if self._steals and not state.lease.is_own:
             effects.append(TakeWriter(steal=True))
-        elif not message.again or self._was_writer:
+        elif asks:
             self._tell_holder()
         self._steals = False
         return effects
 
-    def detached(self, message: Detached) -> None:
+    def detached(self, message: Detached) -> list[Effect]:
         """The connection was lost, or is not made yet."""
         state = self._state
         if state.going_to is not None and message.board in ("", state.going_to):
             self._not_there(state.going_to, message.reason)
-            return
+            return []
         if state.board is not None and message.board not in ("", state.board.name):
             # A board that was left.
-            return
+            return []
         if state.board is None:
             state.say(f"not attached yet: {message.reason}; it is tried again", "warning", topic="connection")
-            return
+            return []
         if state.board.is_attached:
             # Said once; the title shows how it goes on.
             lost = f"the connection is lost ({message.reason}); reconnecting"
             text = lost if message.is_served else f"{message.reason}; it is waited for"
             state.say(text, "warning", topic="connection")
-            self._was_writer = state.lease.is_own
         state.board.detached(message.reason, is_served=message.is_served)
         state.lease.detached()
         state.capture.start(None, state.now)
+        return [AskForLease(state.lease.is_awaited)]
 
     def _not_there(self, name: str, reason: str) -> None:
         """The board that was chosen is not there; the one that is shown was left for it."""

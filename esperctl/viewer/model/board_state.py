@@ -44,7 +44,7 @@ class BoardState:
         self._port, self._baud = board.port, board.baud
         self._port_state: str = (board.state_detail or _LENT) if board.state == "released" else board.state
         self._disk_refuses = board.disk is not None
-        self._connection_state = ""
+        self._connection_state = self._absence = ""
         self._firmware = _firmware(board.project, board.app_version, board.chip)
         self._sha256 = board.app_sha256 or ""
         self.is_attached = True
@@ -53,12 +53,14 @@ class BoardState:
         """The connection was lost, or the daemon serves the board no longer."""
         self.is_attached = False
         self._connection_state = f"reconnecting: {reason}" if is_served else "no longer served by esperd"
+        self._absence = "esperd is away" if is_served else f"{self.name} is no longer served by esperd"
 
     def left(self, name: str) -> None:
         """It is not followed any more; another board is waited for."""
         self.is_attached = False
         self.left_for = name
         self._connection_state = f"not followed: waiting for {name}"
+        self._absence = f"{self.name} is not followed"
 
     def follow(self, body: Body) -> None:
         """Takes note of a live event."""
@@ -86,6 +88,8 @@ class BoardState:
     @property
     def port_lack(self) -> str | None:
         """Why nothing can be sent to the board, in a few words; None: it is connected."""
+        if not self.is_attached:
+            return self._absence
         if self.has_port:
             return None
         if self._port_state.startswith(_LENT):

@@ -20,11 +20,12 @@ class Lease:
         is_own: Whether this viewer may.
         holder: Who may, by name; None: nobody, or it is not known.
         own_name: This viewer's name to the daemon, once it is known.
+        is_awaited: Whether this viewer held it when the connection went, and asks for it when there is another.
         is_forbidden: The daemon's configuration lets this user view, and no more.
     """
 
     def __init__(self) -> None:
-        self.is_own = False
+        self.is_own = self.is_awaited = False
         self.holder: str | None = None
         self.own_name: str | None = None
         self.is_forbidden = False
@@ -32,15 +33,17 @@ class Lease:
 
     def attached(self, subscribed: Subscribed, *, was_asked_for: bool) -> None:
         """A subscription begins: what the daemon says of the lease now, which the viewer asked for or not."""
-        # Whoever may write gets a lease that is free.
-        self.is_forbidden = was_asked_for and subscribed.writer is None
-        self.is_own = subscribed.is_writer
+        if was_asked_for:
+            # Whoever may write gets a lease that is free.
+            self.is_forbidden = subscribed.writer is None
+        self.is_own, self.is_awaited = subscribed.is_writer, False
         self.holder = subscribed.writer
         self.own_name = subscribed.writer if subscribed.is_writer else None
         self._viewer = subscribed.viewer
 
     def detached(self) -> None:
-        """The connection is gone, and the lease with it."""
+        """The connection is gone, and the lease with it. Harmless when repeated."""
+        self.is_awaited = self.is_awaited or self.is_own
         self.is_own = False
         self.holder = self.own_name = None
 

@@ -138,7 +138,7 @@ class Model:
             case Attached():
                 return self._attachments.attached(message)
             case Detached():
-                self._attachments.detached(message)
+                return self._attachments.detached(message)
             case PageArrived():
                 self._answers.page(message)
             case ScanProgressed():

@@ -161,8 +161,10 @@ class State:
 
     def refresh_modes(self) -> None:
         """Makes the facts of the mode those of the parts."""
-        modes = self.modes.with_writer(self.may_type).with_capture(self.capture.id is not None)
-        self.modes = modes.with_port(self.board is None or self.board.has_port)
+        # Whose lease is to come back types to nobody until then: that is another thing than to watch.
+        is_writer = self.may_type or self.lease.is_awaited
+        modes = self.modes.with_writer(is_writer).with_capture(self.capture.id is not None)
+        self.modes = modes.with_port(self.board is None or self.board.port_lack is None)
 
     def lacks(self, action: Action) -> str | None:
         """What an action lacks to have an effect now, in a few words; None: nothing."""

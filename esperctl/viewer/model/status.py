@@ -128,14 +128,11 @@ def _no_port_hint(state: State) -> str:
 
 
 def _read_only_hint(state: State) -> str:
+    take = [("writer", _TAKE)] if state.may_ask_for_lease and state.is_attached else []
     if state.modes.is_muted:
         end = key_text(next(iter(state.keymap.keys("back")), "escape"))
-        return "  ".join(
-            [f"{end} makes keys commands", f"{_detach(state)} leaves", *_actions(state, [("writer", _TAKE)])]
-        )
-    names = list(_FOUND if state.search.is_open else _WATCHING)
-    if state.may_ask_for_lease:
-        names.insert(0, ("writer", _TAKE))
+        return "  ".join([f"{end} makes keys commands", f"{_detach(state)} leaves", *_actions(state, take)])
+    names = [*take, *(_FOUND if state.search.is_open else _WATCHING)]
     return "  ".join([f"{_detach(state)} leaves", *_actions(state, names)])
 
 

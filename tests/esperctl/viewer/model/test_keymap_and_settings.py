@@ -116,7 +116,7 @@ def test_all_that_is_wrong_in_a_file_is_said_at_once_each_with_its_line(tmp_path
     file = tmp_path / "viewer.toml"
     file.write_text(
         'wrap = 3\nwrapp = true\n[keys]\nrset = "R"\nnote = ["nokey", "r", "r"]\n'
-        '[[highlight]]\npattern = "a"\nstyle = "red"\n[[highlight]]\npattern = "("\nstyle = "red"\n'
+        '[[highlight]]\npattern = "a"\nstyle = "red"\n[[highlight]]\npattern = "("\nstyle = "rred"\n'
     )
 
     _, problems = read_settings(file)
@@ -128,6 +128,7 @@ def test_all_that_is_wrong_in_a_file_is_said_at_once_each_with_its_line(tmp_path
         "5: keys.note: 'nokey' is ",
         "5: keys.note: 'r' is note",
         "9: highlight 2: '(' is no",
+        "9: highlight 2: 'rred' is",
     ]
 
 
