@@ -109,10 +109,10 @@ async def _serve(
     parts: _Parts, boards: list[Board], listener: socket.socket, disks: trio.Nursery, outermost: trio.Nursery
 ) -> None:
     """Owns the boards, around them the decodes, and around those the viewers, who see how all of it ends."""
-    first_batches = [board.parts.disk.progress for board in boards]
+    begun, is_served = [board.parts.disk.begun for board in boards], trio.Event()
     async with trio.open_nursery() as clients:
         clients.start_soon(parts.service.deliver)
-        clients.start_soon(_serve_clients, listener, parts.registry, first_batches, parts.service)
+        clients.start_soon(_serve_clients, listener, parts.registry, begun, parts.service, is_served)
         async with trio.open_nursery() as decodes:
             # Around the boards, because a dump that is cut by the stop is one to be decoded, too.
             decodes.start_soon(parts.registry.decoding.run)
@@ -120,7 +120,7 @@ async def _serve(
             async with trio.open_nursery() as owners:
                 for board in boards:
                     parts.fleet.show(board, owners)
-                reason = await _run_until_stopped(parts, disks, owners)
+                reason = await _run_until_stopped(parts, disks, owners, is_served)
                 _log.info("esperd stops reason=%s", reason)
                 outermost.start_soon(_note_impatience, parts)
                 parts.service.stopping()
@@ -130,7 +130,7 @@ async def _serve(
         clients.cancel_scope.cancel()
 
 
-async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nursery) -> str:
+async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nursery, is_served: trio.Event) -> str:
     """Reloads at each SIGHUP; returns the name of the signal that ends it."""
     config, observers = parts.config, _Observers(parts)
     parts.fleet.on_change = observers.boards_changed
@@ -145,7 +145,7 @@ async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nu
         disks,
         owners,
     )
-    owners.start_soon(reloader.run)
+    owners.start_soon(_reload, reloader, is_served)
     owners.start_soon(observers.run)
     owners.start_soon(publish_telemetry, parts.fleet.boards)
     owners.start_soon(hand_over_devices, parts.fleet.boards)
@@ -162,6 +162,12 @@ async def _run_until_stopped(parts: _Parts, disks: trio.Nursery, owners: trio.Nu
             return signal.Signals(number).name
         reloader.ask()
     return ""
+
+
+async def _reload(reloader: Reloader, is_served: trio.Event) -> None:
+    # The end of a reload says to the service manager that clients are served.
+    await is_served.wait()
+    await reloader.run()
 
 
 async def _note_impatience(parts: _Parts) -> None:
@@ -221,14 +227,16 @@ class _Observers:
 async def _serve_clients(
     listener: socket.socket,
     registry: Registry,
-    first_batches: list[trio.Event],
+    begun: list[trio.Event],
     service: ServiceManager,
+    is_served: trio.Event,
 ) -> None:
     # No position is shown to anybody before it is on disk that this run began: if the daemon is killed, the next start
     # sees that it was, and does not give the same positions again.
-    for first_batch in first_batches:
-        await first_batch.wait()
+    for board_begun in begun:
+        await board_begun.wait()
     service.ready()
+    is_served.set()
     async with trio.open_nursery() as nursery, contextlib.aclosing(accept_clients(listener)) as arriving:
         async for client in arriving:
             nursery.start_soon(serve_client, client, registry)

@@ -53,7 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """ELF files kept; the ones that were not used for longest go first."""
 
     free_disk_percent: Annotated[float, msgspec.Meta(ge=0, le=90)] = 5.0
-    """Below this much free disk nothing more is journaled."""
+    """Below this much free disk nothing more is journaled, and no ELF file is stored."""
 
     journal_bytes: Annotated[int, msgspec.Meta(ge=2 * MIB)] = 1 * GIB
     """Journal kept for each board; at 115200 baud a day is about 1 GiB."""

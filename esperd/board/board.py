@@ -168,11 +168,13 @@ class Board:
 
     async def hand_over(self) -> None:
         """Closes the port if another board goes first, see ``DeviceClaims``; not in the middle of a core dump."""
-        if self._session is None or self.capture_id is not None:
+        session, endpoint = self._session, self.parts.endpoint
+        if session is None or self.capture_id is not None:
             return
-        # In a thread: a disk that stands still is not to hold up the boards.
-        rival = await trio.to_thread.run_sync(self.parts.claims.rival, self.parts.endpoint)
-        if rival is not None and rival.goes_first and self.capture_id is None:
+        rival = await self.parts.claims.rival(endpoint)
+        # The port may be another one by now, or that of another session.
+        is_as_asked = self._session is session and self.parts.endpoint == endpoint
+        if rival is not None and rival.goes_first and is_as_asked and self.capture_id is None:
             self.explain_closing(f"its device is served as {rival.text}")
             self._owning.cancel()
 
@@ -191,8 +193,8 @@ class Board:
             await self._wait_for_return()
             wait_s, longest_s, opened_at = retry_s, _LONGEST_RETRY_S, math.inf
             try:
-                self.parts.claims.check_is_ours(self.parts.endpoint)
                 with self.lending.use():
+                    await self.parts.claims.check_is_ours(self.parts.endpoint)
                     async with open_port(device, baud=self.parts.baud, was_lent=self.lending.was_lent) as port:
                         opened_at = trio.current_time()
                         self._last_error = ""
@@ -200,7 +202,7 @@ class Board:
             except PortBusy as error:
                 # In our own hands it is only until another of our boards has closed it.
                 wait_s, longest_s = retry_s if error.is_ours else _BUSY_RETRY_S, _BUSY_RETRY_S
-                self._note_port_error(self.parts.claims.explain(error, self.parts.endpoint), wait_s)
+                self._note_port_error(await self.parts.claims.explain(error, self.parts.endpoint), wait_s)
             except PortError as error:
                 wait_s = retry_s
                 self._note_port_error(error, wait_s)

@@ -76,8 +76,9 @@ journal tells as a `gap`; boards that are new are opened and those that are gone
 boards of its file (`esperd` without a PORT); limits, access, ELF folders, commands and the log's level hold from then
 on. A file that is not valid changes nothing; nor does one that is not there any more, or that lacks the port of the
 board which the daemon was started for: it is the same file that is read, also where there is another one by now. A
-`failure` event, the log and the status line of the service say so. These keep their value until a restart, and a note
-says so: `state_dir`, `runtime_dir`, `socket`, `socket_group`, `socket_mode`, `decode_memory_bytes`,
+`failure` event, the log and the status line of the service say so, and what a file that is taken lacks, such as the
+program of an `on_crash`. What can't be read within 20 s changes nothing either. These keep their value until a restart,
+and a note says so: `state_dir`, `runtime_dir`, `socket`, `socket_group`, `socket_mode`, `decode_memory_bytes`,
 `decode_coredumps` and `decode_backtraces`. A daemon whose terminal was closed stops at SIGHUP.
 
 ## Commands for a crash

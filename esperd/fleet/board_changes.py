@@ -17,9 +17,10 @@ _PATIENCE_S: Final = 10.0
 
 
 @dataclass(slots=True, eq=False)
-class _Change:
+class Change:
     """``what``: ``opened`` or ``closed``. ``is_late``: a reload went on without it, and another one is to follow it."""
 
+    board: str
     what: str
     is_late: bool = False
     over: trio.Event = field(default_factory=trio.Event)
@@ -40,50 +41,46 @@ class BoardChanges:
         self._nursery = nursery
         self._when_late = when_late
         self._tell_failure = tell_failure
-        self._changes: dict[str, _Change] = {}
+        self._changes: dict[str, Change] = {}
 
-    def begin(self, board: str, what: str, change: Callable[[], Awaitable[None]]) -> None:
+    def put_off(self) -> set[str]:
+        """The boards that are still being changed: what is wanted of them now has to wait, and another reload does."""
+        for change in self._changes.values():
+            self._go_on_without(change)
+        return set(self._changes)
+
+    def begin(self, board: str, what: str, change: Callable[[], Awaitable[None]]) -> Change:
         """Begins to change a board that is not being changed."""
-        self._changes[board] = _Change(what)
-        self._nursery.start_soon(self._run, board, change)
+        begun = self._changes[board] = Change(board, what)
+        self._nursery.start_soon(self._run, begun, change)
+        return begun
 
-    async def do(self, board: str, what: str, change: Callable[[], Awaitable[None]]) -> None:
-        """Changes a board, and waits for that; one that is still being changed is tried again when that is over."""
-        if board in self._changes:
-            self._put_off(board)
-        else:
-            self.begin(board, what, change)
-            await self.wait(board)
-
-    async def wait(self, board: str) -> None:
-        """Waits for the change that was begun, but not for long."""
-        change = self._changes.get(board)
-        if change is None:
-            return
+    async def wait(self, change: Change) -> None:
+        """Waits until it is over, but not for long."""
         with trio.move_on_after(_PATIENCE_S):
             await change.over.wait()
-            return
-        self._put_off(board)
+        # It may have ended as the patience did.
+        if not change.over.is_set():
+            self._go_on_without(change)
 
-    def _put_off(self, board: str) -> None:
-        change = self._changes[board]
+    def _go_on_without(self, change: Change) -> None:
         change.is_late = True
-        _log.error("board not %s yet board=%s", change.what, board)
+        _log.error("board not %s yet board=%s", change.what, change.board)
         self._tell_failure(
-            f"board {board} is still being {change.what}: its disk does not answer, or its port",
+            f"board {change.board} is still being {change.what}: its disk does not answer, or its port",
             "the configuration is read again when that is done",
         )
 
-    async def _run(self, board: str, change: Callable[[], Awaitable[None]]) -> None:
-        what = self._changes[board].what
+    async def _run(self, change: Change, make: Callable[[], Awaitable[None]]) -> None:
+        board, what = change.board, change.what
         try:
-            await change()
+            await make()
         except Exception as error:  # noqa: BLE001 - the supervision point of a change: it must not end the daemon
             _log.error("board not %s board=%s", what, board, exc_info=error)
             self._tell_failure(f"esperd failed: {type(error).__name__}: {error}", f"board {board} was not {what}")
         finally:
-            ended = self._changes.pop(board)
-            ended.over.set()
-        if ended.is_late:
+            del self._changes[board]
+            change.over.set()
+        if change.is_late:
             _log.warning("board was %s board=%s", what, board)
             self._when_late()

@@ -7,7 +7,7 @@ last. When a board alone goes, the same order holds for it.
 import contextlib
 import logging
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import trio
 
@@ -16,6 +16,7 @@ from esperd.assembly import StoredBoard, make_board, open_stored_board, publish_
 from esperd.board.board import Board
 from esperd.board.session import Activity
 from esperd.configuration.config import BoardConfig, Config
+from esperd.core.limits import CoreLimits
 from esperd.decode.decoding import Decoding
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.storage.coredumps import CoredumpStore
@@ -35,13 +36,18 @@ class HeldBoard:
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """A board that runs: its lock and journal, its task, and whether its port is closed and its disk writer done."""
+    """A board that runs: its lock and journal, its task, and whether its port is closed and its disk writer done.
 
+    ``config`` is what it has of the configuration. Its ``stage``: ``launched``, ``shown`` to clients, ``withdrawn``.
+    """
+
+    config: BoardConfig
     board: Board
     held: contextlib.AsyncExitStack
     scope: trio.CancelScope
     closed: trio.Event
     written: trio.Event
+    stage: Literal["launched", "shown", "withdrawn"] = "launched"
 
 
 def _ignore_change() -> None:
@@ -52,6 +58,7 @@ class Fleet:
     """Opens boards and closes them; ``boards`` are those that clients may see.
 
     ``at_work`` are those, and with them the ones that are being closed: whoever watches over them does so to the end.
+    Both say what stage the boards are in, for others, who keep hold of them; nothing else says which boards there are.
     ``on_change`` is called whenever either are others: at once, and not only when a board has been closed in order.
 
     Args:
@@ -93,7 +100,7 @@ class Fleet:
     def launch(self, config: Config, held: HeldBoard, disks: trio.Nursery) -> Board:
         """Makes a board that is held, starts its disk writer, and publishes that it runs. It is not visible yet."""
         board = make_board(config, held.stored, self._store, self._activity, self._decoding)
-        running = _Running(board, held.held, trio.CancelScope(), trio.Event(), trio.Event())
+        running = _Running(held.stored.config, board, held.held, trio.CancelScope(), trio.Event(), trio.Event())
         self._running[board.name] = running
         disks.start_soon(self._write, running)
         self._hooks.watch(board)
@@ -102,16 +109,30 @@ class Fleet:
 
     def show(self, board: Board, owners: trio.Nursery) -> None:
         """Opens the port of a board, and lets clients see it."""
-        self.boards[board.name] = self.at_work[board.name] = board
-        self.on_change()
-        owners.start_soon(self._own, self._running[board.name])
+        running = self._running[board.name]
+        running.stage = "shown"
+        self._tell_change()
+        owners.start_soon(self._own, running)
+
+    @property
+    def configs(self) -> list[BoardConfig]:
+        """What each board that clients may see has of the configuration."""
+        return [running.config for running in self._running.values() if running.stage == "shown"]
+
+    def reconfigure(self, wanted: BoardConfig, core_limits: CoreLimits) -> bool:
+        """Gives a board other settings; returns whether its port is another one, see ``Board.reconfigure``."""
+        running = self._running[wanted.argument.name]
+        is_other_port = running.board.reconfigure(wanted.argument.endpoint, wanted.baud, core_limits)
+        running.config = wanted
+        return is_other_port
 
     def withdraw(self, name: str) -> trio.Event:
         """Hides a board, which ``retire`` ends, and has its port closed; the event is that it is."""
-        running, board = self._running[name], self.boards.pop(name)
+        running = self._running[name]
         # First: nobody is to begin anything with a board that is about to end.
-        self.on_change()
-        board.explain_closing(REMOVED)
+        running.stage = "withdrawn"
+        self._tell_change()
+        running.board.explain_closing(REMOVED)
         running.scope.cancel()
         return running.closed
 
@@ -129,8 +150,8 @@ class Fleet:
         board.parts.disk.close()
         # To give the lock to another daemon before all is written would be to lose it.
         await running.written.wait()
-        del self._running[name], self.at_work[name]
-        self.on_change()
+        del self._running[name]
+        self._tell_change()
         await running.held.aclose()
         _log.info("board closed board=%s", name)
 
@@ -153,6 +174,16 @@ class Fleet:
         """Gives up journals and locks of what still runs."""
         for running in self._running.values():
             await running.held.aclose()
+
+    def _tell_change(self) -> None:
+        self.boards.clear()
+        self.at_work.clear()
+        for name, running in self._running.items():
+            if running.stage == "shown":
+                self.boards[name] = running.board
+            if running.stage != "launched":
+                self.at_work[name] = running.board
+        self.on_change()
 
     async def _write(self, running: _Running) -> None:
         try:

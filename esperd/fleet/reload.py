@@ -6,28 +6,26 @@ stays as it is, which they are told, too.
 
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import Final
 
 import trio
 
 from esper_protocol.events import Failure, Note
-from esperd.assembly import builtin_elfs, core_limits, journal_limits, retention_limits, worker_command
-from esperd.board.board import Board
+from esperd.assembly import builtin_elfs, journal_limits, retention_limits, worker_command
 from esperd.configuration.changes import Changes, compare
-from esperd.configuration.config import BoardConfig, Config
+from esperd.configuration.config import Config
 from esperd.errors import EsperdError
-from esperd.fleet.board_changes import BoardChanges
-from esperd.fleet.fleet import REMOVED, Fleet
+from esperd.fleet.fleet import Fleet
+from esperd.fleet.lineup import Lineup
 from esperd.hooks.crash_hooks import CrashHooks
 from esperd.server.registry import Registry
 from esperd.service.manager import ServiceManager
 
 _log: Final = logging.getLogger(__name__)
 
-# The longest that a port takes to close: two seconds for a reset, five for a write of pyserial's.
-_PORTS_S: Final = 8.0
+# A file is read within milliseconds, and what a network knows of a group within a second.
+_READ_S: Final = 20.0
 
 
 class Reloader:
@@ -57,16 +55,15 @@ class Reloader:
         owners: trio.Nursery,
     ) -> None:
         self._config = config
-        self._taken = {board.argument.name: board for board in config.boards}
         self._load = load
         self._fleet = fleet
         self._registry = registry
         self._hooks = hooks
         self._service = service
         self._tell_status = tell_status
-        self._disks = disks
-        self._owners = owners
-        self._changing = BoardChanges(owners, self.ask, self._tell_failure)
+        self._lineup = Lineup(fleet, registry, disks, owners, self.ask, self._tell_failure)
+        # A thread that hangs in it can't be ended: at most one does.
+        self._reading = trio.CapacityLimiter(1)
         self._problems: list[str] = []
         self._asked = trio.Event()
 
@@ -91,64 +88,32 @@ class Reloader:
             self._service.ready()
 
     async def _reload(self) -> None:
-        try:
-            # Left behind by a stop: it reads files, and asks for groups that a network may know.
-            config = await trio.to_thread.run_sync(self._load, self._config, abandon_on_cancel=True)
-        except EsperdError as error:
-            _log.error("configuration not read again error=%s", error)
-            self._tell_failure(str(error), "nothing was changed")
+        config = await self._read()
+        if config is None:
             return
-        changes = compare(dataclasses.replace(self._config, boards=tuple(self._taken.values())), config)
+        for doubt in config.doubts:
+            _log.warning("configuration problem=%s", doubt)
+            self._tell_failure(doubt, "the rest of the file was read")
+        changes = compare(dataclasses.replace(self._config, boards=tuple(self._fleet.configs)), config)
         self._apply(changes.config)
         self._config = changes.config
-        await self._exchange_ports(changes)
-        for board in changes.opened:
-            await self._changing.do(board.argument.name, "opened", partial(self._open, changes.config, board))
+        await self._lineup.change(changes)
         self._tell(changes)
 
-    async def _exchange_ports(self, changes: Changes) -> None:
-        """No board opens another port before all have closed what they had: they may get each other's."""
-        moved: list[Board] = []
+    async def _read(self) -> Config | None:
+        """The configuration as its file is now; None when it can't be taken, which has been told."""
+        error = f"the configuration could not be read within {_READ_S:g} s: its disk or the directory of groups hangs"
         try:
-            for wanted in changes.kept:
-                name, endpoint = wanted.argument.name, wanted.argument.endpoint
-                board = self._fleet.boards[name]
-                if board.reconfigure(endpoint, wanted.baud, core_limits(changes.config, wanted)):
-                    moved.append(board)
-                self._taken[name] = wanted
-            waits = [board.standby.wait_begun for board in moved]
-            ended = [self._retire(name) for name in changes.closed]
-            await self._wait_for_ports([*waits, *(port_closed.wait for port_closed in ended)], moved)
-        finally:
-            for board in moved:
-                board.standby.end()
-        for name in changes.closed:
-            await self._changing.wait(name)
-
-    async def _wait_for_ports(self, waits: list[Callable[[], Awaitable[None]]], moved: list[Board]) -> None:
-        with trio.move_on_after(_PORTS_S) as waiting:
-            async with trio.open_nursery() as nursery:
-                for wait in waits:
-                    nursery.start_soon(wait)
-                for board in moved:
-                    claims, endpoint = board.parts.claims, board.parts.endpoint
-                    await trio.to_thread.run_sync(claims.note, endpoint, abandon_on_cancel=True)
-        if waiting.cancelled_caught:
-            _log.error("a port is still open, boards that are to have it try again after_s=%g", _PORTS_S)
-
-    def _retire(self, name: str) -> trio.Event:
-        """Begins to; returns what is set when the port is closed."""
-        board = self._fleet.boards[name]
-        del self._taken[name]
-        port_closed = self._fleet.withdraw(name)
-
-        async def retire() -> None:
-            await self._fleet.retire(name)
-            for session in list(self._registry.sessions):
-                session.end_subscription(board, REMOVED)
-
-        self._changing.begin(name, "closed", retire)
-        return port_closed
+            with trio.move_on_after(_READ_S):
+                # Left behind by a stop: it reads files, and asks for groups that a network may know.
+                return await trio.to_thread.run_sync(
+                    self._load, self._config, abandon_on_cancel=True, limiter=self._reading
+                )
+        except EsperdError as refusal:
+            error = str(refusal)
+        _log.error("configuration not read again error=%s", error)
+        self._tell_failure(error, "nothing was changed")
+        return None
 
     def _apply(self, config: Config) -> None:
         limits, registry = config.limits, self._registry
@@ -160,27 +125,13 @@ class Reloader:
         decoding = registry.decoding
         decoding.set_elf_paths(config.elf_paths)
         decoding.elfs.limit_bytes, decoding.elfs.builtin = limits.elf_store_bytes, builtin_elfs(config)
+        decoding.elfs.free_disk_percent = limits.free_disk_percent
         decoding.jobs.process.configure(worker_command(config), config.gdb, limits.decode_timeout_s)
         decoding.panics.timeout_s = limits.decode_timeout_s
         self._hooks.configure(config.hooks, limits)
         registry.rules.permissions, registry.rules.most_clients = config.permissions, limits.clients
         for session in list(registry.sessions):
             session.check_rights()
-
-    async def _open(self, config: Config, wanted: BoardConfig) -> None:
-        name = wanted.argument.name
-        try:
-            held = await self._fleet.hold(config, wanted)
-        except EsperdError as error:
-            _log.error("board not opened board=%s error=%s", name, error)
-            self._tell_failure(str(error), f"board {name} was not opened; the next reload tries again")
-            return
-        board = self._fleet.launch(config, held, self._disks)
-        # As at the start: no position is shown to anybody before it is on disk that this run began.
-        await board.parts.disk.progress.wait()
-        self._taken[name] = wanted
-        self._fleet.show(board, self._owners)
-        await self._registry.decoding.jobs.queue_unfinished()
 
     def _tell(self, changes: Changes) -> None:
         taken = ", ".join(changes.keys)

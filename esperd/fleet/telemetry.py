@@ -15,14 +15,16 @@ _PERIOD_S: Final = 60.0
 async def publish_telemetry(boards: Mapping[str, Board]) -> None:
     """Publishes until cancelled; *boards* may come and go."""
     started = trio.current_time()
-    before: dict[str, tuple[int, int]] = {}
+    # Not by their names: a board that was closed and opened again counts from the beginning.
+    before: dict[Board, tuple[int, int]] = {}
     while True:
         await trio.sleep(_PERIOD_S)
         uptime_s = round(trio.current_time() - started, 1)
-        for board in list(boards.values()):
+        seen, before = before, {}
+        for board in boards.values():
             publisher = board.publisher
-            events, size = before.get(board.name, (0, 0))
-            before[board.name] = publisher.events, publisher.bytes
+            events, size = seen.get(board, (0, 0))
+            before[board] = publisher.events, publisher.bytes
             publisher.publish(
                 Telemetry(
                     uptime_s,

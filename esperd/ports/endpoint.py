@@ -53,6 +53,8 @@ _PYSERIAL_SCHEMES = frozenset({"spy", "loop", "alt", "cp2110"})
 # the modem state, wait for the echo of a control request, log every packet), so they are accepted without effect.
 _SOCKET_OPTIONS = frozenset({"logging"})
 _RFC2217_OPTIONS = frozenset({"logging", "ign_set_control", "poll_modem", "timeout"})
+# A board proves nothing while its port is opened: with 10 s to connect that is to be well below what a watchdog waits.
+_LONGEST_NEGOTIATION_S = 15.0
 
 
 class EndpointError(ValueError):
@@ -128,7 +130,10 @@ def _parse_url(scheme: str, text: str) -> Endpoint:
     options = _url_options(url, text, _RFC2217_OPTIONS)
     if "timeout" not in options:
         return Rfc2217Endpoint(host, port)
-    return Rfc2217Endpoint(host, port, _number(text, "timeout", options["timeout"], above_zero=True))
+    timeout_s = _number(text, "timeout", options["timeout"], above_zero=True)
+    if timeout_s > _LONGEST_NEGOTIATION_S:
+        raise _not_an_endpoint(text, f"timeout is at most {_LONGEST_NEGOTIATION_S:g} s, not {timeout_s:g}")
+    return Rfc2217Endpoint(host, port, timeout_s)
 
 
 def _parse_hwgrep(text: str) -> HardwareEndpoint:

@@ -164,6 +164,27 @@ async def test_a_file_that_is_not_valid_changes_nothing_and_says_why(
         assert await terminal.receive() == b"x"
 
 
+async def test_what_is_doubtful_in_a_file_that_is_valid_is_said(
+    bench: Bench, tmp_path: Path, terminal: BoardTerminal
+) -> None:
+    file = File(tmp_path)
+    file.write(board_table("a", terminal))
+    daemon = await bench.start(*file.arguments)
+    async with daemon.viewer() as viewer:
+        await watch(viewer, "a")
+        file.write("[[on_crash]]\ncommand = ['/no/such/program']\n" + board_table("a", terminal))
+        await reload(daemon, "configuration problem=")
+        failure = (await viewer.wait_for(Failure)).body
+        assert failure == Failure(
+            "configuration",
+            f"{file.path}:2: on_crash.command names '/no/such/program'; it must be a program that is there and may be "
+            "run",
+            "the rest of the file was read",
+            None,
+        )
+        await viewer.wait_for(Note, lambda body: body.text == "configuration read again: on_crash changed")
+
+
 async def test_what_needs_a_restart_is_said_and_left_as_it_is(
     bench: Bench, tmp_path: Path, terminal: BoardTerminal
 ) -> None:
@@ -214,6 +235,8 @@ async def test_when_its_terminal_is_closed_it_stops(tmp_path: Path, terminal: Bo
         stdin=worker,
         stdout=worker,
         stderr=worker,
+        # Else nothing that the terminal does not take would wait for the end of the interpreter.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
     os.close(worker)
     said = b""

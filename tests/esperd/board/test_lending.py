@@ -62,10 +62,13 @@ async def test_the_port_is_closed_when_it_is_lent_and_opened_when_it_is_given_ba
         await board.send(b"x", "alice")
 
 
-async def test_whoever_wants_the_port_meanwhile_is_told_who_has_it(tmp_path: Path, terminal: BoardTerminal) -> None:
+async def test_whoever_wants_the_port_meanwhile_is_told_who_has_it(
+    tmp_path: Path, terminal: BoardTerminal, recorder: Recorder
+) -> None:
     async with open_boards(tmp_path, f"b={terminal.path}", own_ports=True) as registry:
         board = registry.board("b")
-        await wait_all_tasks_blocked()
+        board.publisher.add_follower(recorder)
+        await recorder.wait_for(SessionOpened)
         await lend(board)
         wanted = (
             lambda: board.send(b"x", "alice"),

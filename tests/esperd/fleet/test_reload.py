@@ -4,17 +4,19 @@ import dataclasses
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 from typing_extensions import override
 
+from esper_protocol.records import CoredumpRecord, DecodeRecord
 from esperd.assembly import daemon_record, make_decoding, open_store
 from esperd.configuration.config import Config
+from esperd.decode.decoding import Decoding
 from esperd.fleet.fleet import Fleet
 from esperd.fleet.reload import Reloader
 from esperd.hooks.crash_hooks import CrashHooks
@@ -24,8 +26,25 @@ from esperd.service.watchdog import Watchdog
 from esperd.settings import Limits
 from esperd.storage.orphans import Orphans
 from esperd.testing.boards import config_for
+from esperd.testing.terminal import BoardTerminal
 
 WATCHDOG_S = 60.0
+# A dump that an ELF file may have come for.
+UNFINISHED = CoredumpRecord(
+    id="b-1",
+    board="b",
+    generation=1,
+    boot=1,
+    started_at="2026-01-01T00:00:00Z",
+    app_sha256="ab" * 8,
+    raw_path="",
+    core_path="",
+    first_seq=1,
+    last_seq=1,
+    capture="captured",
+    decoded_bytes=10,
+    decode=DecodeRecord(state="no_elf"),
+)
 # Of the clock: a reload waits 10 s, the watchdog 20 s.
 SPEED = 30
 
@@ -59,6 +78,32 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     manager.close()
 
 
+@pytest.fixture
+def terminal() -> Iterator[BoardTerminal]:
+    terminal = BoardTerminal()
+    yield terminal
+    terminal.hang_up()
+
+
+def raise_it(error: OSError) -> None:
+    raise error
+
+
+@contextmanager
+def hanging() -> Generator[Callable[[], None]]:
+    """What is asked of a disk that does not answer until the end of the block."""
+    held, release = os.pipe()
+
+    def read() -> None:
+        with os.fdopen(held, "rb") as file:
+            file.read()
+
+    try:
+        yield read
+    finally:
+        os.close(release)
+
+
 class Listening(logging.Filter):
     """Waits for words of our log, all of which it lets through."""
 
@@ -77,11 +122,20 @@ class Listening(logging.Filter):
 class Running:
     """A daemon without clients; ``wanted`` is what its file says."""
 
-    def __init__(self, config: Config, fleet: Fleet, reloader: Callable[["Running"], Reloader]) -> None:
+    def __init__(
+        self, config: Config, fleet: Fleet, decoding: Decoding, reloader: Callable[["Running"], Reloader]
+    ) -> None:
         self.wanted = config
         self.fleet = fleet
+        self.decoding = decoding
         self.problems: list[str] = []
+        self.before_reading: Callable[[], object] = lambda: None
         self.reloader = reloader(self)
+
+    def read(self, _: Config) -> Config:
+        """In a thread."""
+        self.before_reading()
+        return self.wanted
 
 
 @asynccontextmanager
@@ -103,11 +157,9 @@ async def running(tmp_path: Path, manager: Manager, *boards: str) -> AsyncGenera
             fleet.show(fleet.launch(config, await fleet.hold(config, board), disks), owners)
 
         def make(daemon: Running) -> Reloader:
-            return Reloader(
-                config, lambda _: daemon.wanted, fleet, registry, hooks, service, daemon.problems.append, disks, owners
-            )
+            return Reloader(config, daemon.read, fleet, registry, hooks, service, daemon.problems.append, disks, owners)
 
-        daemon = Running(config, fleet, make)
+        daemon = Running(config, fleet, decoding, make)
         watchdog = Watchdog(service, fleet.at_work, WATCHDOG_S)
         fleet.on_change = watchdog.boards_changed
         owners.start_soon(daemon.reloader.run)
@@ -127,36 +179,33 @@ async def test_a_board_that_can_not_be_closed_holds_up_no_reload_and_is_watched_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     mock_clock.rate = SPEED
-    held, release = os.pipe()
     complaint = Listening("watchdog waits part=disk board=b")
     caplog.handler.addFilter(complaint)
     async with running(tmp_path, manager, "a", "b") as daemon:
         fleet, both = daemon.fleet, daemon.wanted
-        # Its disk does not answer.
-        fleet.boards["b"].parts.disk.submit(partial(os.read, held, 1), pytest.fail)  # type: ignore[arg-type]  # what it returns is of no interest
-        daemon.wanted = config_for(tmp_path, "a")
-        daemon.reloader.ask()
-        await manager.wait_for("READY=1")
-        assert daemon.problems[-1] == "board b is still being closed: its disk does not answer, or its port"
-        assert (list(fleet.boards), sorted(fleet.at_work)) == (["a"], ["a", "b"])
+        with hanging() as read:
+            # Its disk does not answer.
+            fleet.boards["b"].parts.disk.submit(read, raise_it)
+            daemon.wanted = config_for(tmp_path, "a")
+            daemon.reloader.ask()
+            await manager.wait_for("READY=1")
+            assert daemon.problems[-1] == "board b is still being closed: its disk does not answer, or its port"
+            assert (list(fleet.boards), sorted(fleet.at_work)) == (["a"], ["a", "b"])
 
-        # Nobody takes it for a daemon that is well.
-        with trio.fail_after(WATCHDOG_S):
-            await complaint.heard.wait()
-        # The next one goes on, too, but for this board.
-        daemon.wanted = dataclasses.replace(both, boards=(*both.boards, *config_for(tmp_path, "c").boards))
-        daemon.reloader.ask()
-        await manager.wait_for("READY=1")
-        assert list(fleet.boards) == ["a", "c"]
+            # Nobody takes it for a daemon that is well.
+            with trio.fail_after(WATCHDOG_S):
+                await complaint.heard.wait()
+            # The next one goes on, too, but for this board.
+            daemon.wanted = dataclasses.replace(both, boards=(*both.boards, *config_for(tmp_path, "c").boards))
+            daemon.reloader.ask()
+            await manager.wait_for("READY=1")
+            assert list(fleet.boards) == ["a", "c"]
 
         # And when the disk answers, all is as the file says without another signal.
-        os.write(release, b"!")
         await manager.wait_for("READY=1")
         assert sorted(fleet.boards) == sorted(fleet.at_work) == ["a", "b", "c"]
         assert daemon.problems[-1] == ""
         await manager.wait_for("WATCHDOG=1")
-    os.close(held)
-    os.close(release)
 
 
 async def test_what_fails_in_the_middle_is_made_good_by_the_next_reload(
@@ -174,3 +223,79 @@ async def test_what_fails_in_the_middle_is_made_good_by_the_next_reload(
         await manager.wait_for("READY=1")
         assert list(daemon.fleet.boards) == ["a", "c"]
         assert daemon.problems[-1] == ""
+
+
+async def test_a_board_that_goes_while_it_is_still_being_opened_is_closed_when_that_is_done(
+    tmp_path: Path, manager: Manager, mock_clock: trio.testing.MockClock
+) -> None:
+    mock_clock.rate = SPEED
+    # Its folder is on a disk that hangs: a record that waits to be written.
+    record = tmp_path / "coredumps" / "b-1" / "record.json"
+    record.parent.mkdir(parents=True, mode=0o700)
+    os.mkfifo(record)
+    async with running(tmp_path, manager, "a") as daemon:
+        fleet, one = daemon.fleet, daemon.wanted
+        # And so is the store of ELF files.
+        async with daemon.decoding.limiter:
+            daemon.wanted = config_for(tmp_path, "a", "b")
+            daemon.reloader.ask()
+            await manager.wait_for("READY=1")
+            assert daemon.problems[-1] == "board b is still being opened: its disk does not answer, or its port"
+
+            with record.open("wb") as file:
+                file.write(msgspec.json.encode(UNFINISHED))
+            with trio.fail_after(WATCHDOG_S):
+                while "b" not in fleet.boards:
+                    await trio.lowlevel.checkpoint()
+            mock_clock.rate = 0
+            daemon.wanted = one
+            daemon.reloader.ask()
+            await manager.wait_for("READY=1")
+            assert daemon.problems[-1] == "board b is still being opened: its disk does not answer, or its port"
+            mock_clock.rate = SPEED
+            # What follows it without another signal.
+            await manager.wait_for("READY=1")
+        assert list(fleet.boards) == list(fleet.at_work) == ["a"]
+        assert daemon.problems[-1] == ""
+
+
+async def test_a_configuration_that_can_not_be_read_holds_up_neither_the_manager_nor_the_next_reload(
+    tmp_path: Path, manager: Manager, mock_clock: trio.testing.MockClock
+) -> None:
+    mock_clock.rate = SPEED
+    async with running(tmp_path, manager, "a") as daemon:
+        # A directory of groups that does not answer.
+        with hanging() as daemon.before_reading:
+            daemon.wanted = config_for(tmp_path, "a", "b")
+            for _ in range(2):
+                daemon.reloader.ask()
+                await manager.wait_for("READY=1")
+                assert daemon.problems[-1] == (
+                    "the configuration could not be read within 20 s: its disk or the directory of groups hangs"
+                )
+                assert list(daemon.fleet.boards) == ["a"]
+        daemon.before_reading = lambda: None
+        daemon.reloader.ask()
+        await manager.wait_for("READY=1")
+        assert list(daemon.fleet.boards) == ["a", "b"]
+
+
+async def test_the_port_of_a_board_that_can_not_be_closed_yet_is_had_at_once_by_who_gets_it(
+    tmp_path: Path, manager: Manager, terminal: BoardTerminal
+) -> None:
+    async with running(tmp_path, manager, f"b={terminal.path}", "c") as daemon:
+        fleet = daemon.fleet
+        with trio.fail_after(WATCHDOG_S):
+            while fleet.boards["b"].publisher.summary.state != "connected":
+                await trio.testing.wait_all_tasks_blocked()
+        with hanging() as read:
+            # Its disk does not answer: it keeps its lock.
+            fleet.boards["b"].parts.disk.submit(read, raise_it)
+            daemon.wanted = config_for(tmp_path, f"c={terminal.path}")
+            daemon.reloader.ask()
+            # A port that somebody else holds is tried again after 5 s.
+            with trio.fail_after(3):
+                while fleet.boards["c"].publisher.summary.state != "connected":
+                    await trio.testing.wait_all_tasks_blocked()
+            assert "b" in fleet.at_work
+        await manager.wait_for("READY=1")

@@ -89,6 +89,7 @@ def test_the_text_of_an_endpoint_is_that_endpoint_again(endpoint: Endpoint) -> N
         "socket://[::1:4000",
         "rfc2217://rack:4000?timeout=0",
         "rfc2217://rack:4000?timeout=soon",
+        "rfc2217://rack:4000?timeout=16",
         "sockets://rack:4000",
         "http://rack:4000",
         "hwgrep://(",
@@ -113,6 +114,13 @@ def test_what_is_no_endpoint_is_an_error_that_names_it_and_says_what_is_allowed(
         parse_board_argument(text)
     assert ENDPOINT_FORMS in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_is_not_waited_for_longer_than_a_watchdog_allows() -> None:
+    argument = parse_board_argument("rfc2217://rack:4000?timeout=15")
+    assert argument.endpoint == Rfc2217Endpoint("rack", 4000, 15.0)
+    with pytest.raises(EndpointError, match=r"\(timeout is at most 15 s, not 60\)"):
+        parse_board_argument("rfc2217://rack:4000?timeout=60")
 
 
 @pytest.mark.parametrize("text", [".hidden=ttyUSB0", "my board=ttyUSB0", "=ttyUSB0", f"{'n' * 65}=ttyUSB0"])

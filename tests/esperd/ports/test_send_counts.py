@@ -108,7 +108,9 @@ async def test_a_port_of_pyserial(terminal: BoardTerminal) -> None:
     async with open_port(where, baud=115_200) as port:
         with pytest.raises(PortLost):
             await port.send(MUCH, counts.append)
-        while terminal.waiting_bytes():
-            arrived += await terminal.receive()
-    assert len(arrived) <= sum(counts) <= len(arrived) + 1024
+        # What the kernel took comes in pieces: between two of them nothing seems to wait.
+        with trio.fail_after(20):
+            while len(arrived) < sum(counts) - 1024 or terminal.waiting_bytes():
+                arrived += await terminal.receive()
+    assert len(arrived) <= sum(counts)
     assert arrived == MUCH[: len(arrived)]
