@@ -102,7 +102,7 @@ async def test_what_a_first_installation_wrote_until_it_failed_is_removed(machin
 async def test_a_file_that_does_not_fit_on_the_disk_is_not_left_in_part(
     machine: Machine, command: list[str], environment: dict[str, str]
 ) -> None:
-    # No file larger than 3 KiB, which the unit is and the record is not; Python must not write half of a module's bytecode then.
+    # No file larger than 3 KiB, which the unit is and the record is not. Python must not write half of a module then.
     limited = ["sh", "-c", 'ulimit -f 6; exec "$@"', "sh", *command]
     failed = install_unheard(machine, limited, environment, PYTHONDONTWRITEBYTECODE="1")
     assert failed.returncode == 1
