@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import os
-import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from esperd.service.watchdog import Watchdog
 from esperd.settings import Limits
 from esperd.storage.orphans import Orphans
 from esperd.testing.boards import config_for
+from esperd.testing.service_manager import Manager
 from esperd.testing.terminal import BoardTerminal
 
 WATCHDOG_S = 60.0
@@ -47,28 +47,6 @@ UNFINISHED = CoredumpRecord(
 )
 # Of the clock: a reload waits 10 s, the watchdog 20 s.
 SPEED = 30
-
-
-class Manager:
-    """The service manager's end."""
-
-    def __init__(self, path: Path) -> None:
-        self.address = str(path)
-        self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._receiver.bind(self.address)
-        self._receiver.setblocking(False)
-
-    async def wait_for(self, message: str) -> None:
-        with trio.fail_after(WATCHDOG_S):
-            while await self.receive() != message:
-                pass
-
-    async def receive(self) -> str:
-        await trio.lowlevel.wait_readable(self._receiver)
-        return self._receiver.recv(1000).decode().partition("\n")[0]
-
-    def close(self) -> None:
-        self._receiver.close()
 
 
 @pytest.fixture
@@ -188,7 +166,7 @@ async def test_a_board_that_can_not_be_closed_holds_up_no_reload_and_is_watched_
             fleet.boards["b"].parts.disk.submit(read, raise_it)
             daemon.wanted = config_for(tmp_path, "a")
             daemon.reloader.ask()
-            await manager.wait_for("READY=1")
+            await manager.wait_for("READY=1", WATCHDOG_S)
             assert daemon.problems[-1] == "board b is still being closed: its disk does not answer, or its port"
             assert (list(fleet.boards), sorted(fleet.at_work)) == (["a"], ["a", "b"])
 
@@ -198,14 +176,14 @@ async def test_a_board_that_can_not_be_closed_holds_up_no_reload_and_is_watched_
             # The next one goes on, too, but for this board.
             daemon.wanted = dataclasses.replace(both, boards=(*both.boards, *config_for(tmp_path, "c").boards))
             daemon.reloader.ask()
-            await manager.wait_for("READY=1")
+            await manager.wait_for("READY=1", WATCHDOG_S)
             assert list(fleet.boards) == ["a", "c"]
 
         # And when the disk answers, all is as the file says without another signal.
-        await manager.wait_for("READY=1")
+        await manager.wait_for("READY=1", WATCHDOG_S)
         assert sorted(fleet.boards) == sorted(fleet.at_work) == ["a", "b", "c"]
         assert daemon.problems[-1] == ""
-        await manager.wait_for("WATCHDOG=1")
+        await manager.wait_for("WATCHDOG=1", WATCHDOG_S)
 
 
 async def test_what_fails_in_the_middle_is_made_good_by_the_next_reload(
@@ -215,12 +193,12 @@ async def test_what_fails_in_the_middle_is_made_good_by_the_next_reload(
         # An error of ours: nothing lets a level through that logging does not know.
         daemon.wanted = dataclasses.replace(config_for(tmp_path, "a", "c"), log_level="bogus")
         daemon.reloader.ask()
-        await manager.wait_for("READY=1")
+        await manager.wait_for("READY=1", WATCHDOG_S)
         assert "reload failed" in caplog.text
         assert daemon.problems[-1].startswith("esperd failed: ValueError: ")
         daemon.wanted = config_for(tmp_path, "a", "c")
         daemon.reloader.ask()
-        await manager.wait_for("READY=1")
+        await manager.wait_for("READY=1", WATCHDOG_S)
         assert list(daemon.fleet.boards) == ["a", "c"]
         assert daemon.problems[-1] == ""
 
@@ -239,7 +217,7 @@ async def test_a_board_that_goes_while_it_is_still_being_opened_is_closed_when_t
         async with daemon.decoding.limiter:
             daemon.wanted = config_for(tmp_path, "a", "b")
             daemon.reloader.ask()
-            await manager.wait_for("READY=1")
+            await manager.wait_for("READY=1", WATCHDOG_S)
             assert daemon.problems[-1] == "board b is still being opened: its disk does not answer, or its port"
 
             with record.open("wb") as file:
@@ -250,11 +228,11 @@ async def test_a_board_that_goes_while_it_is_still_being_opened_is_closed_when_t
             mock_clock.rate = 0
             daemon.wanted = one
             daemon.reloader.ask()
-            await manager.wait_for("READY=1")
+            await manager.wait_for("READY=1", WATCHDOG_S)
             assert daemon.problems[-1] == "board b is still being opened: its disk does not answer, or its port"
             mock_clock.rate = SPEED
             # What follows it without another signal.
-            await manager.wait_for("READY=1")
+            await manager.wait_for("READY=1", WATCHDOG_S)
         assert list(fleet.boards) == list(fleet.at_work) == ["a"]
         assert daemon.problems[-1] == ""
 
@@ -269,14 +247,14 @@ async def test_a_configuration_that_can_not_be_read_holds_up_neither_the_manager
             daemon.wanted = config_for(tmp_path, "a", "b")
             for _ in range(2):
                 daemon.reloader.ask()
-                await manager.wait_for("READY=1")
+                await manager.wait_for("READY=1", WATCHDOG_S)
                 assert daemon.problems[-1] == (
                     "the configuration could not be read within 20 s: its disk or the directory of groups hangs"
                 )
                 assert list(daemon.fleet.boards) == ["a"]
         daemon.before_reading = lambda: None
         daemon.reloader.ask()
-        await manager.wait_for("READY=1")
+        await manager.wait_for("READY=1", WATCHDOG_S)
         assert list(daemon.fleet.boards) == ["a", "b"]
 
 
@@ -298,4 +276,4 @@ async def test_the_port_of_a_board_that_can_not_be_closed_yet_is_had_at_once_by_
                 while fleet.boards["c"].publisher.summary.state != "connected":
                     await trio.testing.wait_all_tasks_blocked()
             assert "b" in fleet.at_work
-        await manager.wait_for("READY=1")
+        await manager.wait_for("READY=1", WATCHDOG_S)

@@ -1,7 +1,6 @@
 """What feeds the watchdog, and what does not."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from esperd.service.manager import ServiceManager
 from esperd.service.status import report_status
 from esperd.service.watchdog import Watchdog
 from esperd.testing.boards import open_boards
+from esperd.testing.service_manager import Manager
 from esperd.testing.terminal import BoardTerminal
 
 WATCHDOG_S = 0.15
@@ -21,30 +21,15 @@ WATCHDOG_S = 0.15
 SILENCE_S = 4 * WATCHDOG_S
 
 
-class Manager:
-    """The service manager's end."""
+async def receive_fed(manager: Manager, count: int) -> None:
+    with trio.fail_after(10):
+        for _ in range(count):
+            assert await manager.receive() == "WATCHDOG=1"
 
-    def __init__(self, path: Path) -> None:
-        self.address = str(path)
-        self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._receiver.bind(self.address)
-        self._receiver.setblocking(False)
 
-    async def receive(self) -> str:
-        await trio.lowlevel.wait_readable(self._receiver)
-        return self._receiver.recv(1000).decode()
-
-    async def receive_fed(self, count: int) -> None:
-        with trio.fail_after(10):
-            for _ in range(count):
-                assert await self.receive() == "WATCHDOG=1"
-
-    async def receive_nothing(self) -> None:
-        with trio.move_on_after(SILENCE_S):
-            pytest.fail(f"was told {await self.receive()}")
-
-    def close(self) -> None:
-        self._receiver.close()
+async def receive_nothing(manager: Manager) -> None:
+    with trio.move_on_after(SILENCE_S):
+        pytest.fail(f"was told {await manager.receive()}")
 
 
 @pytest.fixture
@@ -77,11 +62,11 @@ async def test_silent_and_absent_boards_feed_it_each_time_that_they_have_answere
     async with open_boards(tmp_path / "state", f"here={terminal.path}", "absent", "far", own_ports=True) as registry:
         await connected(registry.board("here"))
         nursery.start_soon(watchdog(manager, registry.boards).run)
-        await manager.receive_fed(1)
+        await receive_fed(manager, 1)
         for _ in range(10):
             # A disk writer that has nothing to write comes round only when it is asked.
             rounds = [board.parts.disk.progress for board in registry.boards.values()]
-            await manager.receive_fed(1)
+            await receive_fed(manager, 1)
             assert [has_come.is_set() for has_come in rounds] == [True, True, True]
         nursery.cancel_scope.cancel()
 
@@ -91,8 +76,8 @@ async def test_a_board_that_nobody_reads_any_more_does_not(
 ) -> None:
     async with open_boards(tmp_path / "state", "b", own_ports=False) as registry:
         nursery.start_soon(watchdog(manager, registry.boards).run)
-        await manager.receive_fed(1)
-        await manager.receive_nothing()
+        await receive_fed(manager, 1)
+        await receive_nothing(manager)
         nursery.cancel_scope.cancel()
     assert "watchdog waits part=reader board=b" in caplog.text
 
@@ -102,12 +87,12 @@ async def test_a_board_that_has_gone_is_not_waited_for(tmp_path: Path, manager: 
         boards = dict(registry.boards)
         feeding = watchdog(manager, boards)
         nursery.start_soon(feeding.run)
-        await manager.receive_fed(1)
+        await receive_fed(manager, 1)
         feeding.boards_changed()
-        await manager.receive_nothing()
+        await receive_nothing(manager)
         del boards["b"]
         feeding.boards_changed()
-        await manager.receive_fed(3)
+        await receive_fed(manager, 3)
         nursery.cancel_scope.cancel()
 
 
@@ -120,11 +105,11 @@ async def test_all_are_asked_at_once_so_that_many_slow_disks_are_no_slower_than_
         for board in registry.boards.values():
             board.parts.disk.submit(partial(os.read, held, 1), pytest.fail)  # type: ignore[arg-type]  # what it returns is of no interest
         nursery.start_soon(watchdog(manager, registry.boards).run)
-        await manager.receive_fed(1)
-        await manager.receive_nothing()
+        await receive_fed(manager, 1)
+        await receive_nothing(manager)
         assert [name for name in names if f"watchdog waits part=disk board={name}" in caplog.text] == names
         os.write(release, b"!" * 6)
-        await manager.receive_fed(3)
+        await receive_fed(manager, 3)
         nursery.cancel_scope.cancel()
     os.close(held)
     os.close(release)
@@ -138,10 +123,10 @@ async def test_a_disk_that_does_not_come_back_does_not_until_it_does(
         # The writer's thread waits, as it does in a write to a disk that hangs.
         registry.board("b").parts.disk.submit(partial(os.read, held, 1), pytest.fail)  # type: ignore[arg-type]  # what it returns is of no interest
         nursery.start_soon(watchdog(manager, registry.boards).run)
-        await manager.receive_fed(1)
-        await manager.receive_nothing()
+        await receive_fed(manager, 1)
+        await receive_nothing(manager)
         os.write(release, b"!")
-        await manager.receive_fed(3)
+        await receive_fed(manager, 3)
         nursery.cancel_scope.cancel()
     os.close(held)
     os.close(release)
