@@ -20,6 +20,7 @@ from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board, BoardParts
 from esperd.board.crash_memory import CrashMemory
 from esperd.board.device_claims import DeviceClaims
+from esperd.board.disk_reports import gap_reason
 from esperd.board.publisher import Publisher
 from esperd.board.session import Activity
 from esperd.configuration.config import BoardConfig, Config
@@ -192,8 +193,14 @@ def publish_start(board: Board, stored: StoredBoard) -> None:
     publisher, recovery, repaired = board.publisher, stored.recovery, stored.repaired
     publisher.publish(DaemonStarted(PACKAGE_VERSION, os.getpid()))
     since = None if recovery.last_at is None else rfc3339(recovery.last_at)
-    if recovery.was_killed:
-        wrote = "it had written nothing" if since is None else f"the last it wrote was at {since}"
+    wrote = "it had written nothing" if since is None else f"the last it wrote was at {since}"
+    if (lost := recovery.unwritten) is not None:
+        detail = (
+            f"esperd stopped while the disk refused what it had to write ({os.strerror(lost.error_number)}); {wrote}"
+        )
+        reason = gap_reason(lost.error_number)
+        publisher.publish(Gap(reason, detail, lost.size_bytes, lost.first_seq, lost.last_seq))
+    elif recovery.was_killed:
         publisher.publish(Gap("daemon_killed", f"esperd was killed; {wrote}"))
     elif since is not None:
         publisher.publish(Gap("daemon_stopped", f"esperd did not run since {since}"))

@@ -29,6 +29,7 @@ from esperctl.output import Output
 from esperctl.safe_text import safe_text
 from esperctl.standard_input import STANDARD_INPUT
 from esperctl.stored_files import read_file, send_elf
+from esperctl.waiting_dumps import check_on_disk
 
 DESCRIPTION = """\
 Decode a core dump: which task crashed, in which function and line, with which
@@ -201,6 +202,7 @@ def _name(arguments: Arguments) -> str:
 def _decode_stored(arguments: Arguments, output: Output) -> None:
     with open_daemons(arguments.socket, output) as daemons:
         client, details = daemons.coredump(arguments.dump)
+        check_on_disk(daemons, client, details)
         _decode_by_daemon(client, details, arguments, output)
         wants_json = arguments.json or arguments.html is not None
         name = _REPORT_FILES[wants_json]

@@ -16,6 +16,7 @@ from esperctl.daemons import open_daemons
 from esperctl.errors import EXIT_DONE, FailedError, NotPermittedError, UsageError
 from esperctl.output import Output
 from esperctl.units import bytes_text
+from esperctl.waiting_dumps import check_on_disk
 
 DESCRIPTION = "Copy a core dump out: its text, its ELF file, or all of its files."
 Format = Literal["b64", "elf", "tar"]
@@ -41,6 +42,7 @@ def run(arguments: Arguments, output: Output) -> int:
         raise UsageError("a terminal can't show a binary file", "give -o FILE, or a pipe")
     with open_daemons(arguments.socket, output) as daemons:
         client, details = daemons.coredump(arguments.id)
+        check_on_disk(daemons, client, details)
         download = _Download(client, details, output)
         if target == "-":
             _write(download, form, sys.stdout.buffer)

@@ -14,6 +14,7 @@ from esperctl.report_text import report_lines
 from esperctl.tables import facts, table
 from esperctl.times import local_text
 from esperctl.units import bytes_text, plural
+from esperctl.waiting_dumps import is_waiting, log_command, stored_text_bytes
 
 
 def add_arguments(parser: Parser) -> None:
@@ -56,7 +57,7 @@ def _facts(details: CoredumpDetails) -> list[tuple[str, str | None]]:
     announced = f" of {record.expected_bytes} announced" if record.expected_bytes is not None else ""
     return [
         ("id", record.id),
-        ("board", f"{record.board}, session {record.generation}, boot {record.boot}"),
+        ("board", f"{record.board}, {_session(record)}"),
         ("started", local_text(record.started_at)),
         ("ended", local_text(record.ended_at) if record.ended_at else None),
         ("state", state),
@@ -69,13 +70,21 @@ def _facts(details: CoredumpDetails) -> list[tuple[str, str | None]]:
         ("task", record.task),
         ("note", record.note),
         ("on disk", _on_disk(details)),
-        ("what to do", _remedy(record)),
+        ("what to do", _remedy(details)),
         ("pinned", "yes" if record.pinned else "no"),
-        ("journal", f"positions {record.first_seq} to {record.last_seq}"),
+        (
+            "journal",
+            f"positions {record.first_seq} to {record.last_seq}" if record.first_seq else "positions not known",
+        ),
         ("text file", _if_there(details, record.raw_path)),
         ("core file", _if_there(details, record.core_path)),
         *_decode_facts(details),
     ]
+
+
+def _session(record: CoredumpRecord) -> str:
+    known = f"session {record.generation}, boot {record.boot}"
+    return known if record.generation else "session and boot not known"
 
 
 def _if_there(details: CoredumpDetails, path: str | None) -> str | None:
@@ -86,18 +95,17 @@ def _if_there(details: CoredumpDetails, path: str | None) -> str | None:
 
 def _on_disk(details: CoredumpDetails) -> str | None:
     """Of a dump that has arrived: how much of it waits for the disk."""
-    record, name = details.record, PurePath(details.record.raw_path).name
-    stored_bytes = next((file.size_bytes for file in details.files if file.name == name), 0)
-    if record.capture == "capturing" or stored_bytes >= record.raw_bytes:
+    if not is_waiting(details):
         return None
-    return f"{stored_bytes} of {record.raw_bytes} bytes of its text yet; see `esperctl status` for the disk"
+    said = f"{stored_text_bytes(details)} of {details.record.raw_bytes} bytes of its text yet"
+    return f"{said}; see `esperctl status` for the disk"
 
 
-def _remedy(record: CoredumpRecord) -> str | None:
-    if record.end_reason != "disk_full" or not record.first_seq:
+def _remedy(details: CoredumpDetails) -> str | None:
+    record = details.record
+    if not record.first_seq or (record.end_reason != "disk_full" and not is_waiting(details)):
         return None
-    journal = f"esperctl logs {record.board} --after {record.first_seq - 1} -o raw"
-    return f"the journal may have all of it: `{journal} | esperctl coredumps decode --number 1 -`"
+    return f"the journal may have all of it: `{log_command(record)} | esperctl coredumps decode --number 1 -`"
 
 
 def _decode_facts(details: CoredumpDetails) -> list[tuple[str, str | None]]:

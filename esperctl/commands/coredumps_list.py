@@ -28,9 +28,19 @@ def run(arguments: Arguments, output: Output) -> int:
     elif records:
         for line in table(_HEADER, [_row(record) for record in records]):
             output.line(line)
+        _tell_disks(daemons, {record.board for record in records}, output)
     else:
         output.talk("no core dumps are stored")
     return EXIT_DONE
+
+
+def _tell_disks(daemons: Daemons, boards: set[str], output: Output) -> None:
+    for board in (board for daemon in daemons.found for board in daemon.boards):
+        if board.disk and board.board in boards:
+            output.talk(
+                f"{board.board}: the disk is {board.disk}; what it refuses of a core dump waits in memory, which"
+                " `esperctl coredumps info ID` shows"
+            )
 
 
 def _records(daemons: Daemons, board: str | None) -> list[CoredumpRecord]:

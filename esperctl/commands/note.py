@@ -23,4 +23,8 @@ def run(arguments: Arguments, output: Output) -> int:
         # A command line may hold bytes that are no UTF-8; the journal's text may not.
         safe = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         found.client.request(AddNote(found.record.board, safe), Done)
+        if found.record.disk:
+            output.talk(
+                f"{found.record.board}: the disk is {found.record.disk}; the note waits in memory until there is room"
+            )
     return EXIT_DONE

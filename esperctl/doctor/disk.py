@@ -1,4 +1,4 @@
-"""Free disk space where journals and core dumps go. Below the floor esperd writes no more, on purpose."""
+"""Free disk space where journals and core dumps go. Below the floor esperd writes no more journal, on purpose."""
 
 import shlex
 from collections.abc import Iterator
@@ -37,7 +37,9 @@ def check(machine: Machine, survey: Survey) -> Iterator[Finding]:
 def _default_folders(machine: Machine) -> list[str]:
     """Where a daemon would write, as far as that is there already."""
     home = machine.environment.get("HOME", "")
-    state = machine.environment.get("XDG_STATE_HOME") or f"{home}/.local/state"
+    state = machine.environment.get("XDG_STATE_HOME", "")
+    if not state.startswith("/"):  # as the XDG Base Directory Specification says of relative ones
+        state = f"{home}/.local/state"
     found = [folder for folder in (f"{state}/esperd", _SYSTEM_FOLDER) if machine.exists(folder)]
     return found or [home or "/"]
 
@@ -73,12 +75,12 @@ def _space(machine: Machine, folder: str, floor: float) -> Finding:
     percent = 100.0 * free / total
     text = f"{bytes_text(free)} of {bytes_text(total)} are free ({percent:.1f} %)"
     if percent < floor or space.free_inodes_percent < _INODES_PERCENT:
-        cause = "" if percent < floor else ", but no more files can be made"
+        stopped = f": below {floor:g} % esperd writes no journal; core dumps are written while there is any room"
         return Finding(
             code="disk_full",
             severity="serious",
             subject=folder,
-            what=f"{text}{cause}: below {floor:g} % esperd writes no journal and no core dump",
+            what=text + (stopped if percent < floor else ", but no more files can be made, be it journal or core dump"),
             mend=_make_room(machine, folder),
         )
     if free - total * floor / 100 < _COMFORT_BYTES:
@@ -86,7 +88,7 @@ def _space(machine: Machine, folder: str, floor: float) -> Finding:
             code="disk_low",
             severity="warning",
             subject=folder,
-            what=f"{text}: soon below the {floor:g} % at which esperd stops writing",
+            what=f"{text}: soon below the {floor:g} % at which esperd stops writing the journal",
             mend=_usage(machine, folder),
         )
     return fine("disk", folder, text)

@@ -53,6 +53,8 @@ class Captures:
         self._unfinished: set[str] = set()
         self._removed: set[str] = set()
         self._unsaved: set[str] = set()
+        # Whose trouble is in the log already.
+        self._logged: set[str] = set()
 
     def apply(self, effect: CaptureOpened | CapturedBytes | CaptureEnding) -> None:
         """Carries out one effect."""
@@ -91,6 +93,7 @@ class Captures:
 
     def save_again(self) -> None:
         """Writes the records that had no place while the disk took nothing."""
+        self._logged.clear()
         unsaved, self._unsaved = self._unsaved, set()
         for record in filter(None, map(self._store.get, unsaved)):
             if record.id in self._unfinished:
@@ -238,8 +241,7 @@ class Captures:
             return
         self._cut[coredump_id] = at
         if known is None:
-            board = self._publisher.board
-            _log.error("core dump not written board=%s coredump=%s error=%s", board, coredump_id, error)
+            self._log_once("core dump", coredump_id, error)
             record.note = f"the disk refused a part of it: {error.strerror}"
             self._newly_cut.append(coredump_id)
         if record.capture == "capturing":
@@ -256,7 +258,13 @@ class Captures:
             self._publisher.publish(Failure("capture", what, f"{at.raw_bytes} bytes of its text are stored", None))
 
     def _on_record_error(self, coredump_id: str, error: OSError) -> None:
-        _log.error("record not written board=%s coredump=%s error=%s", self._publisher.board, coredump_id, error)
+        self._log_once("record", coredump_id, error)
+
+    def _log_once(self, what: str, coredump_id: str, error: OSError) -> None:
+        """Each of the operations of a dump that wait may be refused in the end."""
+        if coredump_id not in self._logged:
+            self._logged.add(coredump_id)
+            _log.error("%s not written board=%s coredump=%s error=%s", what, self._publisher.board, coredump_id, error)
 
     def _on_remove_error(self, coredump_id: str, error: OSError) -> None:
         self._removed.discard(coredump_id)

@@ -12,6 +12,11 @@ from esperd.storage.journal import Journal
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
+def gap_reason(error_number: int | None) -> GapReason:
+    """Of a gap that an error of the disk made."""
+    return "disk_full" if error_number in _FULL else "disk_stalled"
+
+
 class DiskReports:
     """Publishes it; ``captures`` are saved anew once the disk takes everything again."""
 
@@ -32,9 +37,8 @@ class DiskReports:
     def on_loss(self, lost: Lost, failure: OSError) -> None:
         """The journal is written again, and lacks something."""
         self._lost_events = True
-        reason: GapReason = "disk_full" if failure.errno in _FULL else "disk_stalled"
         detail = f"the disk refused: {failure.strerror}"
-        self._publisher.publish(Gap(reason, detail, lost.size_bytes, lost.first_seq, lost.last_seq))
+        self._publisher.publish(Gap(gap_reason(failure.errno), detail, lost.size_bytes, lost.first_seq, lost.last_seq))
 
     def on_recovery(self) -> None:
         """All that waits can be written."""
@@ -44,5 +48,6 @@ class DiskReports:
         if self._lost_events:
             lost.insert(0, "it has a gap")
         self._lost_events = False
-        what = ", ".join(lost) or "nothing was lost"
+        # Not that nothing was lost: the run before may have lost something to the same disk.
+        what = ", ".join(lost) or "all that waited is written"
         self._publisher.publish(FailureOver("disk", f"the disk takes the journal again; {what}"))

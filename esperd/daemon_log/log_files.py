@@ -12,17 +12,17 @@ import faulthandler
 import logging
 import logging.handlers
 import queue
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from esperd.daemon_log.places import FilePlace, Place, StreamPlace
 from esperd.storage.files import Access, make_directory
 
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
-_FILE_BYTES: Final = 1024 * 1024
-_FILES_KEPT: Final = 5
 # Lines that wait for a place that takes none; more are dropped, and counted.
 _WAITING_LINES: Final = 1000
 # How long the end of the process waits for the last lines.
@@ -58,13 +58,11 @@ class DaemonLog:
         """
         if not log_dir.is_dir():  # else the service manager made it, or it was looked at with all that is kept
             make_directory(log_dir, access)
-        file = logging.handlers.RotatingFileHandler(
-            log_path(log_dir, name), maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
-        )
+        file = FilePlace(log_path(log_dir, name))
         # Open for as long as the process lives: it must be there at a moment when nothing can be opened any more.
         fault_log = fault_log_path(log_dir, name).open("a", encoding="utf-8")
         faulthandler.enable(fault_log)
-        writers = (LogWriter(logging.StreamHandler(), "standard error"), LogWriter(file, "the log file"))
+        writers = (LogWriter(StreamPlace(sys.stderr), "standard error"), LogWriter(file, "the log file"))
         entrances = [writer.entrance for writer in writers]
         # The places put the time and all else before it.
         logging.basicConfig(level=level.upper(), format="%(message)s", handlers=entrances, force=True)
@@ -85,14 +83,14 @@ class LogWriter:
     """Writes to one place, in a thread between ``start`` and ``finish``; what it is to write enters at ``entrance``.
 
     Args:
-        place: Where lines go; may block.
+        place: Where lines go; may block, or refuse them.
         name: Of the place, for people.
     """
 
-    def __init__(self, place: logging.Handler, name: str) -> None:
+    def __init__(self, place: Place, name: str) -> None:
         place.setFormatter(logging.Formatter(_FORMAT))
         self._place = place
-        self._lines = _Lines(name)
+        self._lines = _Lines(place, name)
         self._thread = logging.handlers.QueueListener(self._lines, place)
         self.entrance = logging.handlers.QueueHandler(self._lines)
 
@@ -110,15 +108,21 @@ class LogWriter:
 
 
 class _Lines:
-    """What waits for one place. Whoever puts a line never waits; those that there is no room for are counted."""
+    """What waits for one place. Whoever puts a line never waits; those that there is no room for are counted.
 
-    def __init__(self, place: str) -> None:
+    Those that the place refused are told with them, when it takes lines again.
+    """
+
+    def __init__(self, place: Place, name: str) -> None:
         self._place = place
+        self._name = name
         self._queue: queue.Queue[logging.LogRecord | None] = queue.Queue(_WAITING_LINES)
         self._ended = queue.SimpleQueue[None]()
         # Each changed by one side only: by those who put (under the lock of their handler), and by the thread.
         self._dropped = 0
         self._told = 0
+        # How many the line that was given out last tells of.
+        self._telling = 0
 
     def put_nowait(self, line: logging.LogRecord | None) -> None:
         """Takes a line, or counts it."""
@@ -129,11 +133,17 @@ class _Lines:
 
     def get(self, block: bool = True) -> logging.LogRecord | None:
         """In the thread: the next line; None for the end, which is asked for when all before it was written."""
-        dropped = self._dropped - self._told
-        if dropped and self._queue.empty():
+        place = self._place
+        if self._telling and not place.takes:
+            # It was refused, and counted as one more that was.
+            self._told -= self._telling - 1
+        self._telling = 0
+        dropped = self._dropped + place.refused - self._told
+        if dropped and place.takes and self._queue.empty():
             self._told += dropped
+            self._telling = dropped
             text = "log lines dropped count=%d: %s took none"
-            return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (dropped, self._place), None)
+            return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (dropped, self._name), None)
         line = self._queue.get(block)
         if line is None:
             self._ended.put(None)

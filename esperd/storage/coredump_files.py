@@ -3,9 +3,9 @@
 ``core.b64``: the accepted base64 text as it came; ``core.bin``: its decoding, Espressif's container with header and
 checksum; ``panic.txt``: the text from the panic to the dump, and lines inside the dump that were no part of it;
 ``record.json``: a CoredumpRecord, replaced at once; ``report.json``, ``report.txt``: what it was decoded to;
-``record.refused``, without content, while the disk refuses a record that is newer than the one here. Beside the
-folders, ``BOARD.last`` holds the highest number that was ever given to a dump of this board, so that an id is never
-given twice, whatever was removed.
+``record.refused``, without content, while the disk refuses a record that is newer than the one here; its time is that
+of the first refusal. Beside the folders, ``BOARD.last`` holds the highest number that was ever given to a dump of this
+board, so that an id is never given twice, whatever was removed.
 """
 
 import contextlib
@@ -155,7 +155,7 @@ class CoredumpFiles:
         except OSError:
             # Also on a full disk there is room for a name.
             with contextlib.suppress(OSError):
-                (folder / REFUSED_NAME).touch()
+                (folder / REFUSED_NAME).touch(exist_ok=False)
             raise
         (folder / REFUSED_NAME).unlink(missing_ok=True)
 

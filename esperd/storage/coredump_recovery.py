@@ -33,18 +33,20 @@ def load_record(files: CoredumpFiles, folder: Path) -> CoredumpRecord:
     """The record of a folder; where it can't be read, what the files themselves say, as of a cut capture."""
     if record := files.read_record(folder):
         return record
-    known = split_id(folder.name)
+    known, began, note = split_id(folder.name), folder, "its record could not be read; this one was made from its files"
+    if (folder / REFUSED_NAME).exists() and not (folder / RECORD_NAME).exists():
+        began, note = folder / REFUSED_NAME, "esperd ended before the disk took its record, so its session is not known"
     return CoredumpRecord(
         id=folder.name,
         board=folder.name if known is None else known[0],
         generation=0,
         boot=0,
-        started_at=rfc3339(folder.stat().st_mtime_ns),
+        started_at=rfc3339(began.stat().st_mtime_ns),
         raw_path=str(folder / RAW_NAME),
         core_path=str(folder / CORE_NAME),
         first_seq=0,
         last_seq=0,
-        note="its record could not be read; this one was made from its files",
+        note=note,
     )
 
 
@@ -70,7 +72,10 @@ def close_cut_capture(record: CoredumpRecord, folder: Path, ended_at: str, *, wa
             verifier.receive(core[-1])
     why: str | None = "esperd was killed while it arrived" if was_killed else None
     if (folder / REFUSED_NAME).exists():
-        record.end_reason, why = "disk_full", "the disk still refused a part of it when esperd ended"
+        what = "a part of it" if text else "all of its text, which is lost unless the journal has it,"
+        record.end_reason, why = "disk_full", f"the disk still refused {what} when esperd ended"
+        # It went on in memory, and nothing says until when.
+        record.ended_at = None
     if verifier.is_complete:
         record.capture, record.end_reason, why = "captured", "complete", None
     record.note = "; ".join(filter(None, (record.note, why))) or None

@@ -18,6 +18,7 @@ import trio
 
 from esperd.storage.file_operations import FileOperation, FileOperations
 from esperd.storage.journal import Journal
+from esperd.storage.reserved_positions import Unwritten
 from esperd.storage.tail import Entry
 
 _log: Final = logging.getLogger(__name__)
@@ -157,8 +158,11 @@ class DiskWriter:
                     except Exception as error:  # noqa: BLE001 - supervises a board's disk: the next batch may do better
                         self._note_unexpected(error)
                 nursery.cancel_scope.cancel()
-            await self._operations.give_up()
-            await trio.to_thread.run_sync(self._close_journal)
+            coredumps = await self._operations.give_up()
+            unwritten = self._give_up_events()
+            if unwritten is not None or coredumps:
+                self._log_unwritten(unwritten, coredumps)
+            await trio.to_thread.run_sync(self._close_journal, unwritten)
 
     @property
     def _closing(self) -> bool:
@@ -299,8 +303,31 @@ class DiskWriter:
             )
         self._end_batch()
 
-    def _close_journal(self) -> None:
+    # The end ------------------------------------------------------------------------------------------
+
+    def _give_up_events(self) -> Unwritten | None:
+        for entry in self._pending:
+            self._count_lost(entry)
+        lost, why = self._lost, self.failure
+        if lost is None:
+            return None
+        return Unwritten(lost.first_seq, lost.last_seq, lost.size_bytes, why.errno or errno.EIO if why else errno.EIO)
+
+    def _log_unwritten(self, unwritten: Unwritten | None, coredumps: list[str]) -> None:
+        events, size_bytes = 0, 0
+        if unwritten is not None:
+            events, size_bytes = unwritten.last_seq - unwritten.first_seq + 1, unwritten.size_bytes
+        _log.error(
+            "stopped, the disk refused the rest journal=%s positions=%d bytes=%d core_dumps=%s error=%s",
+            self._journal.directory,
+            events,
+            size_bytes,
+            ",".join(coredumps) or "none",
+            self._operations.trouble,
+        )
+
+    def _close_journal(self, unwritten: Unwritten | None) -> None:
         try:
-            self._journal.close()
+            self._journal.close(unwritten)
         except OSError as error:
             _log.error("journal not closed in order journal=%s error=%s", self._journal.directory, error)

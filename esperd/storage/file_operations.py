@@ -118,12 +118,17 @@ class FileOperations:
             self._bytes -= operation.size_bytes
             self._tell(operation, error)
 
-    async def give_up(self) -> None:
-        """Tells those that still wait that the disk refuses them, and tries once what their owners make of it."""
+    async def give_up(self) -> list[str]:
+        """Tells those that still wait that the disk refuses them, and tries once what their owners make of it.
+
+        Returns the dumps that they are of.
+        """
+        coredumps = {operation.coredump_id for operation in self._waiting if operation.coredump_id is not None}
         self._tell_refused()
         self._tell_waiting()
         await self.work(is_last=True)
         self._tell_waiting()
+        return sorted(coredumps)
 
     def _run(self, operations: deque[FileOperation]) -> _Outcome:
         """In the thread; touches nothing of the loop's."""

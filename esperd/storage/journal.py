@@ -17,7 +17,7 @@ from esper_protocol.codec import EventHead, decode_event
 from esper_protocol.errors import RemoteProtocolError
 from esper_protocol.events import DaemonStopping
 from esperd.storage.files import Access, has_room, make_directory, sync_directory, write_all
-from esperd.storage.reserved_positions import ReservedPositions, seq_after_kill
+from esperd.storage.reserved_positions import ReservedPositions, Unwritten, seq_after_kill
 from esperd.storage.segment_marks import SegmentMarks
 from esperd.storage.segments import (
     Found,
@@ -47,7 +47,8 @@ class Recovery:
     """What the end of the journal says about the run before.
 
     ``was_killed`` when the last event is not the one that an orderly stop writes, or a run began behind it; ``last_at``
-    is its time (ns), null when there is none. The next session gets one more than ``generation``.
+    is its time (ns), null when there is none. The next session gets one more than ``generation``. ``unwritten`` is what
+    an orderly stop could not write.
     """
 
     next_seq: int
@@ -56,6 +57,7 @@ class Recovery:
     torn_bytes: int
     was_killed: bool
     last_at: int | None
+    unwritten: Unwritten | None = None
 
 
 _NOTHING_YET: Final = Recovery(1, 0, 0, torn_bytes=0, was_killed=False, last_at=None)
@@ -102,8 +104,9 @@ class Journal:
         segments = self._survey()
         self.segments = _without_empty_end(segments)
         self._reserved.adopt(segments[len(self.segments) :])
-        recovery = self._recover(*self._open_last()) if segments else _NOTHING_YET
-        if self._reserved.seq:
+        recovery = self._recover(*self._open_last()) if segments or self._reserved.seq else _NOTHING_YET
+        # The note of an orderly stop stays: until this run has begun, the next start is to tell what this one would.
+        if self._reserved.seq and recovery.unwritten is None:
             # Until there is an event of this run behind it.
             self._reserved.hold(recovery.next_seq)
         return recovery
@@ -136,19 +139,23 @@ class Journal:
     def _recover(self, last: Found | None, torn_bytes: int) -> Recovery:
         if last is None:
             # Nothing whole was written to the last segment: what is known stands before it.
-            head, was_killed = self._last_known_head(), True
+            head, is_cut = self._last_known_head(), True
             next_seq = self.segments[-1].first_seq if self.segments else 1
         else:
             head, next_seq = last.head, end_seq(last.payload)
-            was_killed = torn_bytes > 0 or self._reserved.seq > 0 or not _is_orderly_end(last.payload)
-        if was_killed:
+            is_cut = torn_bytes > 0 or self._reserved.seq > 0 or not _is_orderly_end(last.payload)
+        unwritten = self._reserved.unwritten
+        if unwritten is not None and next_seq > unwritten.last_seq:
+            unwritten = None  # the run that came then told of it
+        if is_cut:
             next_seq = seq_after_kill(max(next_seq, self._reserved.seq))
         generation, boot = (0, 0) if head is None else (head.generation, head.boot)
-        if was_killed:
+        if is_cut:
             generation, boot = self._highest_numbers(generation, boot)
             # Of a session more, which viewers saw, nothing may have reached the disk.
             generation += 1
-        return Recovery(next_seq, generation, boot, torn_bytes, was_killed, None if head is None else head.at)
+        was_killed, last_at = is_cut and unwritten is None, None if head is None else head.at
+        return Recovery(next_seq, generation, boot, torn_bytes, was_killed, last_at, unwritten)
 
     def _highest_numbers(self, generation: int, boot: int) -> tuple[int, int]:
         """Of the last session and boot: the last event may be a result that belongs to an older one."""
@@ -208,8 +215,11 @@ class Journal:
             self.is_dirty = False
             self._reserved.release()
 
-    def close(self) -> None:
+    def close(self, unwritten: Unwritten | None = None) -> None:
         """Syncs and closes; harmless when it is closed.
+
+        Args:
+            unwritten: What the next start is to tell that this run could not write.
 
         Raises:
             OSError: the disk failed; it is closed all the same.
@@ -219,6 +229,8 @@ class Journal:
             self.sync()
         finally:
             self._close_descriptor()
+            if unwritten is not None:
+                self._reserved.note_stop(unwritten)
 
     def _apply_retention(self, size: int) -> None:
         # By its own size only: to give up the past for a disk that others fill would be to lose it for nothing.

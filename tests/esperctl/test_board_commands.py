@@ -140,6 +140,18 @@ async def test_commands_ask_for_what_they_say(
     assert daemon.requests[-1] == request_body
 
 
+async def test_a_note_that_the_disk_refuses_is_said_to_wait(
+    daemon: FakeDaemon, esperctl: Esperctl, make_board: MakeBoard
+) -> None:
+    daemon.boards = [make_board(disk="full: No space left on device")]
+    done = await esperctl("note", "hello")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == (
+        "bench1: the disk is full: No space left on device; the note waits in memory until there is room\n"
+    )
+    assert daemon.requests[-1] == AddNote("bench1", "hello")
+
+
 async def test_an_abort_without_a_capture_is_a_no(
     daemon: FakeDaemon, esperctl: Esperctl, refuse: type[Refusal]
 ) -> None:

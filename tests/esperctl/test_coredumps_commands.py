@@ -14,7 +14,7 @@ from esper_protocol.messages import ListCoredumps, PinCoredump, PruneCoredumps, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.esperctl.conftest import Esperctl, FakeDaemon, MakeCoredump, Refusal
+    from tests.esperctl.conftest import Esperctl, FakeDaemon, MakeBoard, MakeCoredump, Refusal
 
 ELF = b"\x7fELF" + bytes(range(256)) * 20
 CONTAINER = struct.pack("<II", 24 + len(ELF) + 4, 5 << 16 | 0x0102).ljust(24, b"\x00") + ELF + b"sum!"
@@ -113,6 +113,57 @@ async def test_info_says_where_the_text_may_be_that_the_disk_refused(
     for end_reason, first_seq in (("reboot", 100), ("disk_full", 0)):
         daemon.dumps = [make_coredump(capture="partial", end_reason=end_reason, first_seq=first_seq)]
         assert "esperctl logs" not in (await esperctl("coredumps", "info", "bench1-17")).out
+
+
+async def test_info_says_what_is_not_known(daemon: FakeDaemon, esperctl: Esperctl, make_coredump: MakeCoredump) -> None:
+    daemon.dumps = [make_coredump(capture="partial", end_reason="disk_full", generation=0, boot=0, first_seq=0)]
+    shown = (await esperctl("coredumps", "info", "bench1-17")).out
+    assert "board: bench1, session and boot not known\n" in shown
+    assert "journal: positions not known\n" in shown
+
+
+@pytest.fixture
+def refusing(daemon: FakeDaemon, make_board: MakeBoard, make_coredump: MakeCoredump) -> FakeDaemon:
+    """Its disk took a part of a dump."""
+    daemon.boards = [make_board(disk="full: No space left on device")]
+    daemon.files = {"core.b64": b"QUJD\n", "record.refused": b""}
+    daemon.dumps = [make_coredump(raw_bytes=500, first_seq=100)]
+    return daemon
+
+
+@pytest.mark.parametrize("words", [("export", "bench1-17", "-o", "-"), ("decode", "bench1-17")], ids=str)
+async def test_of_a_dump_that_waits_for_the_disk_it_is_said_how_to_rescue_it(
+    refusing: FakeDaemon, esperctl: Esperctl, words: tuple[str, ...]
+) -> None:
+    done = await esperctl("coredumps", *words)
+
+    assert (done.code, done.out) == (1, "")
+    message, hint = done.err.splitlines()
+    assert message.startswith(
+        "esperctl: bench1-17 waits in memory, 5 of 500 bytes of its text are on disk: it is full:"
+    )
+    assert hint.startswith("hint: make room, and the rest is written by itself; before a stop of esperd, ")
+    assert "`esperctl logs bench1 --after 99 -o raw > FILE` saves its text, and `esperctl coredumps decode F" in hint
+    assert "`esperctl logs bench1 --after 99 -o raw |" in (await esperctl("coredumps", "info", "bench1-17")).out
+
+
+async def test_a_dump_that_is_on_disk_is_exported_whatever_the_disk_refuses_now(
+    refusing: FakeDaemon, esperctl: Esperctl, make_coredump: MakeCoredump
+) -> None:
+    for settled in (make_coredump(raw_bytes=5), make_coredump(raw_bytes=500, capture="capturing")):
+        refusing.dumps = [settled]
+        assert (await esperctl("coredumps", "export", "bench1-17", "-o", "-")).raw == b"QUJD\n"
+
+
+async def test_the_list_tells_of_a_disk_that_refuses(
+    refusing: FakeDaemon, esperctl: Esperctl, make_board: MakeBoard
+) -> None:
+    refusing.boards.append(make_board("b", disk="failing: Input/output error"))
+    done = await esperctl("coredumps", "list")
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 2
+    (said,) = done.err.splitlines()
+    assert said.startswith("bench1: the disk is full: No space left on device; what it refuses of a core dump waits in")
 
 
 async def test_info_as_json_has_the_report_as_an_object(store: FakeDaemon, esperctl: Esperctl) -> None:

@@ -101,6 +101,44 @@ async def test_a_daemon_whose_disk_is_full_stops_in_order(
 
 
 @pytest.mark.slow
+async def test_the_start_after_an_orderly_stop_tells_what_the_full_disk_did_not_take(
+    small_bench: Bench, small_disk: SmallDisk, terminal: BoardTerminal
+) -> None:
+    arguments = f"b={terminal.path}", "--free-disk-percent", "0"
+    daemon = await small_bench.start(*arguments)
+    small_disk.fill(0)
+    async with daemon.viewer() as viewer:
+        await viewer.subscribe(Subscribe("b", after=0))
+        lines = numbered_lines(0, 50_000)
+        await terminal.send(lines)
+        await viewer.wait_for_bytes(len(lines))
+        await viewer.wait_for(Failure)
+        assert await daemon.stop() == 0
+        await viewer.receive_to_end()
+    lost, last = numbers(viewer.events), viewer.events[-1].seq
+    assert daemon.text.count("stopped, the disk refused the rest") == 1
+
+    # The disk is still full, so that this gap waits as well.
+    daemon = await small_bench.start(*arguments)
+    async with daemon.viewer() as viewer:
+        await viewer.subscribe(Subscribe("b", after=0))
+        await viewer.wait_for(Failure)
+        small_disk.make_room()
+        await viewer.wait_for(FailureOver, lambda over: over.text.endswith("; all that waited is written"))
+    events = await daemon.history("b")
+
+    (gap,) = bodies(events, Gap)
+    assert gap.reason == "disk_full"
+    assert gap.detail.startswith("esperd stopped while the disk refused what it had to write (No space left on device)")
+    assert gap.last_lost_seq == last
+    assert gap.lost_bytes is not None
+    assert gap.lost_bytes > len(lines)
+    assert len(lost) == 500
+    assert not numbers(events)
+    assert await daemon.stop() == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("has_journal", [True, False])
 async def test_a_daemon_that_starts_on_a_full_disk_serves_and_no_position_is_given_again_after_a_kill(
     small_bench: Bench, small_disk: SmallDisk, terminal: BoardTerminal, has_journal: bool

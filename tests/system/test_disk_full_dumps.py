@@ -1,6 +1,7 @@
 """Core dumps and a disk that takes no more: they wait in memory, and what is lost in the end is told."""
 
 import binascii
+import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import trio
 from esper_protocol.events import CoredumpEnded, DecodeQueued, Failure, FailureOver
 from esper_protocol.messages import Boards, ListBoards, RemoveCoredump, Subscribe
 from esper_protocol.records import CoredumpRecord
+from esperd.system.clock import rfc3339, wall_ns
 from esperd.testing.daemon import Bench, Daemon
 from esperd.testing.dumps import END_LINE, START_LINE, base64_lines, container, printed_dump
 from esperd.testing.small_disk import SmallDisk
@@ -126,7 +128,7 @@ async def test_a_dump_that_arrives_while_the_disk_is_full_is_whole_once_there_is
     assert (ended.capture, ended.end_reason, ended.checksum) == ("captured", "end_marker", "ok")
     assert not [queued for queued in bodies(full.viewer.events, DecodeQueued) if queued.target == "b-1"]
 
-    assert await full.make_room() == "the disk takes the journal again; nothing was lost"
+    assert await full.make_room() == "the disk takes the journal again; all that waited is written"
 
     await full.wait_for_decode("b-1")
     assert await full.daemon.stop() == 0
@@ -142,7 +144,7 @@ async def test_a_dump_whose_second_half_the_disk_refuses_is_whole_once_there_is_
     await half.wait_for_refusal()
     assert (ended.capture, ended.end_reason) == ("captured", "end_marker")
 
-    assert await half.make_room() == "the disk takes the journal again; nothing was lost"
+    assert await half.make_room() == "the disk takes the journal again; all that waited is written"
 
     await half.wait_for_decode("b-1")
     assert await half.daemon.stop() == 0
@@ -190,11 +192,36 @@ async def test_a_stop_while_the_disk_is_full_leaves_a_record_of_what_is_stored(h
 async def test_a_stop_leaves_a_record_also_of_a_dump_of_which_the_disk_took_nothing(full: Full) -> None:
     await full.say_dump()
     await full.wait_for_refusal()
+    stop_at = wall_ns()
     assert await full.daemon.stop() == 0
 
     record = await full.start_again()
 
     assert (record.id, record.capture, record.end_reason, record.raw_bytes) == ("b-1", "partial", "disk_full", 0)
+    assert (record.generation, record.first_seq, record.ended_at) == (0, 0, None)
+    # It was refused long before the stop, and told once at the stop.
+    assert record.started_at < rfc3339(stop_at)
+    assert full.daemon.text.count("core dump not written") == 1
+    assert "record not written" not in full.daemon.text
+    assert "core_dumps=b-1 " in full.daemon.text
+
+
+async def test_a_dump_that_waits_can_be_rescued_from_the_journal_in_memory(full: Full) -> None:
+    async def esperctl(*words: str) -> tuple[int, bytes, str]:
+        command = [sys.executable, "-m", "esperctl", "--socket", str(full.daemon.socket), *words]
+        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+        return done.returncode, done.stdout, done.stderr.decode()
+
+    await full.say_dump()
+    await full.wait_for_refusal()
+
+    code, _, said = await esperctl("coredumps", "export", "b-1", "-o", "-")
+
+    assert code == 1
+    logs = said.partition("`esperctl ")[2].partition(" > FILE`")[0]
+    code, text, _ = await esperctl(*logs.split())
+    assert code == 0
+    assert text.replace(b"\r\n", b"\n").startswith(printed_dump(CORE).replace(b"\r\n", b"\n"))
 
 
 async def test_a_dump_that_waits_and_is_removed_is_not_written(full: Full) -> None:

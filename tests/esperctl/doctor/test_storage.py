@@ -35,6 +35,17 @@ def test_free_space_is_compared_with_the_floor(
     assert (found[code].severity, found[code].subject) == (severity, "/var/lib/esperd")
 
 
+def test_below_the_floor_core_dumps_are_written_and_without_inodes_nothing_is(
+    tree: Tree, examine: Examine, daemons: Daemons
+) -> None:
+    tree.space = DiskSpace(100 * GIB, 4 * GIB)
+    said = examine(disk.check, tree, daemons.survey())["disk_full"].what
+    assert said.endswith(": below 5 % esperd writes no journal; core dumps are written while there is any room")
+    tree.space = DiskSpace(100 * GIB, 50 * GIB, 0.1)
+    said = examine(disk.check, tree, daemons.survey())["disk_full"].what
+    assert said.endswith(", but no more files can be made, be it journal or core dump")
+
+
 def test_the_floor_is_the_configured_one(tree: Tree, examine: Examine, daemons: Daemons) -> None:
     tree.space = DiskSpace(100 * GIB, 15 * GIB)
     tree.settings["limits.free_disk_percent"] = 20
@@ -82,15 +93,17 @@ def test_a_wrong_configuration_does_not_hide_the_disk(tree: Tree, examine: Exami
     assert list(examine(disk.check, tree, daemons.survey())) == ["disk"]
 
 
-def test_a_disk_that_has_no_more_inodes_is_full(tree: Tree, examine: Examine, daemons: Daemons) -> None:
-    tree.space = DiskSpace(100 * GIB, 50 * GIB, 0.1)
-    assert "no more files" in examine(disk.check, tree, daemons.survey())["disk_full"].what
-
-
 def test_without_a_daemon_the_usual_places_are_looked_at(tree: Tree, examine: Examine) -> None:
     tree.environment["XDG_STATE_HOME"] = "/data/state"
     tree.write("/data/state/esperd/boards/x")
     assert examine(disk.check, tree)["disk"].subject == "/data/state/esperd"
+
+
+@pytest.mark.parametrize("state", ["state", "./state", ""])
+def test_a_relative_state_folder_is_none(tree: Tree, examine: Examine, state: str) -> None:
+    tree.environment |= {"XDG_STATE_HOME": state, "HOME": "/home/ada"}
+    tree.write("/home/ada/.local/state/esperd/boards/x")
+    assert examine(disk.check, tree)["disk"].subject == "/home/ada/.local/state/esperd"
 
 
 # Configuration --------------------------------------------------------------------------------------------------

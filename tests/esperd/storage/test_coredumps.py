@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import msgspec
@@ -17,9 +18,11 @@ from esperd.storage.coredump_files import (
 )
 from esperd.storage.coredumps import CoredumpStore, RetentionLimits
 from esperd.storage.files import Access
+from esperd.system.clock import rfc3339
 from esperd.testing.dumps import base64_lines, container
 
 NOW = "2026-03-01T00:00:00.000000Z"
+BEGAN_NS = 1_780_272_000 * 10**9
 
 
 def record(number: int, board: str = "b", **changes: object) -> CoredumpRecord:
@@ -339,9 +342,31 @@ def test_the_next_start_says_of_a_record_that_the_disk_refused_that_the_disk_was
         found = records[coredump_id]
         assert (found.capture, found.end_reason, found.raw_bytes) == ("partial", "disk_full", raw_bytes)
         assert found.note is not None
-        assert "the disk still refused a part of it when esperd ended" in found.note
+        assert "when esperd ended" in found.note
+        assert ("the disk still refused a part of it" in found.note) == bool(raw_bytes)
+        assert ("all of its text, which is lost" in found.note) == (not raw_bytes)
+        assert found.ended_at is None
         assert files.read_record(tmp_path / coredump_id) == found
         assert not (tmp_path / coredump_id / REFUSED_NAME).exists()
+
+
+def test_of_a_dump_of_which_nothing_is_on_disk_the_next_start_says_what_it_knows_and_no_more(tmp_path: Path) -> None:
+    files = opened(tmp_path).files
+    folder = tmp_path / "b-1"
+    folder.mkdir()
+    refuse_record(files, folder)
+    began = folder / REFUSED_NAME
+    os.utime(began, ns=(BEGAN_NS, BEGAN_NS))
+    # A try later, and what else is done in the folder, is not when it began.
+    refuse_record(files, folder)
+
+    found = opened(tmp_path).get("b-1")
+
+    assert found is not None
+    assert (found.generation, found.boot, found.first_seq, found.last_seq, found.ended_at) == (0, 0, 0, 0, None)
+    assert found.started_at == rfc3339(BEGAN_NS)
+    assert found.note is not None
+    assert found.note.startswith("esperd ended before the disk took its record, so its session is not known; the disk")
 
 
 def refuse_record(files: CoredumpFiles, folder: Path) -> None:

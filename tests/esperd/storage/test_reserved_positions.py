@@ -1,9 +1,11 @@
 """A disk that refuses, and a kill meanwhile: no position is given twice."""
 
+import errno
+
 import pytest
 
 from esperd.storage.journal import Journal, Recovery
-from esperd.storage.reserved_positions import SEQ_SKIP
+from esperd.storage.reserved_positions import SEQ_SKIP, Unwritten
 from esperd.testing.journals import EventSource, JournalFolder, append, read_all
 from esperd.testing.small_disk import limited_file_size
 
@@ -125,3 +127,63 @@ def test_a_run_has_begun_when_the_next_start_will_know_of_it(folder: JournalFold
         append(journal, source.lines())
 
     assert journal.has_begun
+
+
+def stopped_run(folder: JournalFolder, next_seq: int) -> Recovery:
+    """A run that wrote nothing until it was stopped, ten positions behind *next_seq*; returns the next start's."""
+    journal, _ = folder.open(free_disk_percent=FULL)
+    refuse(journal, EventSource(next_seq))
+    journal.close(Unwritten(next_seq, next_seq + 9, 1000, errno.ENOSPC))
+    return folder.open(free_disk_percent=FULL)[1]
+
+
+@pytest.mark.parametrize("has_journal", [True, False])
+def test_the_start_after_an_orderly_stop_knows_what_the_disk_refused_to_the_end(
+    folder: JournalFolder, has_journal: bool
+) -> None:
+    source = run_in_order(folder) if has_journal else EventSource(1)
+
+    recovery = stopped_run(folder, source.next_seq)
+
+    assert recovery.unwritten == Unwritten(source.next_seq, source.next_seq + 9, 1000, errno.ENOSPC)
+    assert not recovery.was_killed
+    assert recovery.next_seq >= source.next_seq + 10
+    assert recovery.last_at == (source.last_at if has_journal else None)
+
+
+def test_a_start_that_showed_nobody_anything_leaves_it_to_the_next(folder: JournalFolder) -> None:
+    recovery = stopped_run(folder, run_in_order(folder).next_seq)
+
+    assert folder.open()[1] == recovery
+
+
+def test_a_second_stop_while_the_disk_still_refuses_tells_of_both(folder: JournalFolder) -> None:
+    first_seq = run_in_order(folder).next_seq
+    next_seq = stopped_run(folder, first_seq).next_seq
+
+    recovery = stopped_run(folder, next_seq)
+
+    assert recovery.unwritten == Unwritten(first_seq, next_seq + 9, 2000, errno.ENOSPC)
+    assert recovery.next_seq >= next_seq + 10
+
+
+def test_a_kill_after_such_a_stop_is_told_as_one(folder: JournalFolder) -> None:
+    refused = refused_run(folder, stopped_run(folder, run_in_order(folder).next_seq).next_seq)
+    assert (refused.was_killed, refused.unwritten) == (True, None)
+
+
+def test_what_was_told_and_is_durable_is_not_told_again(folder: JournalFolder) -> None:
+    source = EventSource(stopped_run(folder, run_in_order(folder).next_seq).next_seq)
+    journal, _ = folder.open()
+    append(journal, source.lines(2))
+    killed = folder.open()[1]
+    assert (killed.was_killed, killed.unwritten) == (True, None)
+    journal, recovery = folder.open()
+    source = EventSource(recovery.next_seq)
+    append(journal, source.lines(2), source.stop())
+    journal.close()
+
+    recovery = folder.open()[1]
+
+    assert (recovery.was_killed, recovery.unwritten, recovery.next_seq) == (False, None, source.next_seq)
+    assert [path.suffix for path in folder.directory.iterdir()] == [".journal"]

@@ -23,7 +23,7 @@ def test_a_disk_that_refuses_is_in_the_title_until_it_takes_again(viewer: Viewer
     viewer.happen(FailureOver("port", "it is there"))
     assert title(viewer) == ("connected, disk refuses", False)
 
-    viewer.happen(FailureOver("disk", "the disk takes the journal again; nothing was lost"))
+    viewer.happen(FailureOver("disk", "the disk takes the journal again; all that waited is written"))
 
     assert title(viewer) == ("connected", True)
 
