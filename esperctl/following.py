@@ -5,7 +5,14 @@ from typing import Final, NoReturn, Protocol
 
 from esper_protocol.messages import Subscribe
 from esperctl.daemons import FoundBoard, open_board
-from esperctl.errors import EsperctlError, NoDaemonError, NotServedError, TimedOutError, UnknownNameError
+from esperctl.errors import (
+    EsperctlError,
+    NoDaemonError,
+    NotPermittedError,
+    NotServedError,
+    TimedOutError,
+    UnknownNameError,
+)
 from esperctl.output import Output
 from esperctl.stream_options import subscribe
 from esperctl.subscription import AnyEvent, Subscription
@@ -61,7 +68,7 @@ class Following:
                         socket, board = found.client.path, found.record.board
                         delay_s = _FIRST_RETRY_S
                         self._follow(found)
-                except (NoDaemonError, TimedOutError, UnknownNameError) as error:
+                except (NoDaemonError, NotPermittedError, TimedOutError, UnknownNameError) as error:
                     self._note_absence(error)
                 time.sleep(delay_s)  # noqa: TID251 - there is nothing else to wait for: the daemon is away
                 delay_s = min(delay_s * 2, _LAST_RETRY_S)
@@ -70,6 +77,7 @@ class Following:
             self._output.flush()
 
     def _note_absence(self, error: EsperctlError) -> None:
+        # A socket is closed to others for a moment after it is made.
         if self._subscription is None:
             raise error
         if isinstance(error, UnknownNameError):

@@ -18,7 +18,6 @@ from esper_protocol.events import DaemonStarted, Gap, Recovered
 from esper_protocol.records import CoredumpRecord, CrashSummary, DaemonRecord
 from esper_protocol.version import PACKAGE_VERSION
 from esperd.board.board import Board, BoardParts
-from esperd.board.crash_memory import CrashMemory
 from esperd.board.device_claims import DeviceClaims
 from esperd.board.disk_reports import gap_reason
 from esperd.board.publisher import Publisher
@@ -174,6 +173,7 @@ def make_board(
             Publisher(name, tail, disk, recovery.generation, recovery.boot),
             stored.journal,
             disk,
+            stored.crash_file,
             store,
             stored.next_coredump,
             activity,
@@ -184,7 +184,6 @@ def make_board(
     )
     disk.watch(board.disk_reports)
     board.publisher.summary.last_crash = stored.last_crash
-    board.publisher.summary.on_crash = CrashMemory(stored.crash_file, disk).keep
     return board
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,7 +109,8 @@ async def _serve(
     parts: _Parts, boards: list[Board], listener: socket.socket, disks: trio.Nursery, outermost: trio.Nursery
 ) -> None:
     """Owns the boards, around them the decodes, and around those the viewers, who see how all of it ends."""
-    begun, is_served = [board.parts.disk.begun for board in boards], trio.Event()
+    begun: list[Callable[[], Awaitable[None]]] = [board.parts.disk.wait_begun for board in boards]
+    is_served = trio.Event()
     async with trio.open_nursery() as clients:
         clients.start_soon(parts.service.deliver)
         clients.start_soon(_serve_clients, listener, parts.registry, begun, parts.service, is_served)
@@ -227,14 +228,15 @@ class _Observers:
 async def _serve_clients(
     listener: socket.socket,
     registry: Registry,
-    begun: list[trio.Event],
+    begun: list[Callable[[], Awaitable[None]]],
     service: ServiceManager,
     is_served: trio.Event,
 ) -> None:
     # No position is shown to anybody before it is on disk that this run began: if the daemon is killed, the next start
     # sees that it was, and does not give the same positions again.
-    for board_begun in begun:
-        await board_begun.wait()
+    async with trio.open_nursery() as nursery:
+        for wait in begun:
+            nursery.start_soon(wait)
     service.ready()
     is_served.set()
     async with trio.open_nursery() as nursery, contextlib.aclosing(accept_clients(listener)) as arriving:

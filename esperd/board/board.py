@@ -25,6 +25,7 @@ from esper_protocol.events import (
     SessionReleased,
 )
 from esperd.board.captures import Captures
+from esperd.board.crash_memory import CrashMemory
 from esperd.board.device_claims import DeviceClaims
 from esperd.board.disk_reports import DiskReports
 from esperd.board.heartbeat import Heartbeat
@@ -46,6 +47,7 @@ from esperd.ports.port import Port, PortBusy, PortError
 from esperd.storage.coredumps import CoredumpStore
 from esperd.storage.disk_writer import DiskWriter
 from esperd.storage.journal import Journal
+from esperd.storage.last_crash import LastCrashFile
 from esperd.system.resident_memory import rss_bytes
 
 _log: Final = logging.getLogger(__name__)
@@ -81,6 +83,7 @@ class BoardParts:
     publisher: Publisher
     journal: Journal
     disk: DiskWriter
+    crash_file: LastCrashFile
     store: CoredumpStore
     next_coredump: int
     activity: Activity
@@ -100,7 +103,9 @@ class Board:
         self.lending = Lending(parts.name)
         self.captures = Captures(parts.publisher, parts.store, parts.disk, self._end_capture, parts.decodes)
         self.control = PortControl(parts.name, parts.publisher, self._open_port)
-        self.disk_reports = DiskReports(parts.publisher, self.captures, parts.journal)
+        crashes = CrashMemory(parts.crash_file, parts.disk)
+        parts.publisher.summary.on_crash = crashes.keep
+        self.disk_reports = DiskReports(parts.publisher, self.captures, crashes, parts.journal)
         self._session: Session | None = None
         self._next_coredump = parts.next_coredump
         self._away: tuple[float, GapReason] | None = None

@@ -23,16 +23,21 @@ class CrashMemory:
     def keep(self, crash: CrashSummary) -> None:
         """Notes it soon."""
         self._next = crash
-        if not self._is_writing:
-            self._write()
+        self.write()
 
-    def _write(self) -> None:
-        crash, self._next = self._next, None
-        self._is_writing = crash is not None
-        if crash is not None:
-            self._disk.submit(partial(self._file.write, crash), self._on_error, self._write)
+    def write(self) -> None:
+        """Notes what the disk refused before; harmless when it refused nothing."""
+        crash = self._next
+        if crash is not None and not self._is_writing:
+            self._next, self._is_writing = None, True
+            self._disk.submit(partial(self._file.write, crash), partial(self._on_error, crash), self._on_written)
 
-    def _on_error(self, error: OSError) -> None:
-        # The journal, which has the crash as well, tells viewers of such a disk. The next crash tries again.
+    def _on_written(self) -> None:
         self._is_writing = False
+        self.write()
+
+    def _on_error(self, crash: CrashSummary, error: OSError) -> None:
+        # Viewers are told of such a disk by those that write to it all the time; they tell when it takes things again.
+        self._is_writing = False
+        self._next = self._next or crash
         _log.warning("last crash not noted error=%s", error)

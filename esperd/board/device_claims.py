@@ -101,7 +101,10 @@ class DeviceClaims:
         """In a thread."""
         if not os.path.exists(endpoint.path):  # noqa: PTH110 - as realpath
             return None
-        others = list(self._others(os.path.realpath(endpoint.path)))
+        try:
+            others = list(self._others(os.path.realpath(endpoint.path)))
+        except OSError:
+            return None  # as above: too many open files, or a disk that fails
         if not others:
             return None
         first = min(others)

@@ -5,6 +5,7 @@ from typing import Final
 
 from esper_protocol.events import Failure, FailureOver, Gap, GapReason
 from esperd.board.captures import Captures
+from esperd.board.crash_memory import CrashMemory
 from esperd.board.publisher import Publisher
 from esperd.storage.disk_writer import RETRY_S, Lost
 from esperd.storage.journal import Journal
@@ -18,11 +19,12 @@ def gap_reason(error_number: int | None) -> GapReason:
 
 
 class DiskReports:
-    """Publishes it; ``captures`` are saved anew once the disk takes everything again."""
+    """Publishes it; ``captures``, and the last of the ``crashes``, are saved anew once the disk takes all again."""
 
-    def __init__(self, publisher: Publisher, captures: Captures, journal: Journal) -> None:
+    def __init__(self, publisher: Publisher, captures: Captures, crashes: CrashMemory, journal: Journal) -> None:
         self._publisher = publisher
         self._captures = captures
+        self._crashes = crashes
         self._journal = journal
         self._lost_events = False
 
@@ -44,6 +46,7 @@ class DiskReports:
         """All that waits can be written."""
         self._publisher.summary.disk = None
         self._captures.save_again()
+        self._crashes.write()
         lost = [f"core dump {coredump_id} is not whole" for coredump_id in self._captures.take_cut()]
         if self._lost_events:
             lost.insert(0, "it has a gap")

@@ -8,6 +8,7 @@ A folder of a network may also not answer for hours, and whoever reads it hangs 
 has a task, and a thread, which nobody waits for but this task; a stop, or other paths, leave it behind.
 """
 
+import errno
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,17 +31,23 @@ SCAN_PERIOD_S: Final = 2.0
 # A large file on a slow disk, or a folder of thousands of files, takes some seconds.
 ANSWER_S: Final = 20.0
 
+# Looks between two tries of what there was no room for: a file is read for each.
+_ROOM_PERIODS: Final = 30
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A path, what was taken of it, and what was told of it last."""
+    """A path, what was taken of it, and what was told of it last; ``lacking``: what there was no room for."""
 
     path: Path
     limiter: trio.CapacityLimiter
     taken: dict[Path, FileState] = field(default_factory=dict[Path, FileState])
+    lacking: set[Path] = field(default_factory=set[Path])
+    retry_at: float = 0.0
     problem: str = ""
     is_silent: bool = False
 
@@ -89,19 +96,28 @@ class ElfWatch:
             elif not look.problem:
                 await self._take_new(place, look.files)
             place.problem = look.problem
-            if not look.is_lasting:
+            if not look.is_lasting and not place.lacking:
                 return
             await trio.sleep(self._period_s)
 
     async def _take_new(self, place: _Place, files: dict[Path, FileState]) -> None:
-        before, place.taken = place.taken, files
+        place.lacking &= files.keys()
+        is_time = trio.current_time() >= place.retry_at
         for file, state in files.items():
-            if before.get(file) != state and (copy := await self._ask(place, self._copy, place, file)):
-                with copy:
-                    record = await trio.to_thread.run_sync(self._add, place, copy, limiter=self._limiter)
-                if record is not None:
-                    _log.info("ELF file added sha256=%s path=%s", record.sha256, record.path)
-                    self._on_added(record)
+            if place.taken.get(file) != state or (is_time and file in place.lacking):
+                await self._take(place, file)
+        place.taken = files
+        if is_time and place.lacking:
+            place.retry_at = trio.current_time() + _ROOM_PERIODS * self._period_s
+
+    async def _take(self, place: _Place, file: Path) -> None:
+        if copy := await self._ask(place, self._copy, place, file):
+            with copy:
+                record = await trio.to_thread.run_sync(self._add, place, copy, limiter=self._limiter)
+            if record is not None:
+                place.lacking.discard(file)
+                _log.info("ELF file added sha256=%s path=%s", record.sha256, record.path)
+                self._on_added(record)
 
     async def _ask(self, place: _Place, function: Callable[[*_Ts], _T], *arguments: *_Ts) -> _T:
         """Calls *function* in the path's thread. Without a deadline: nobody waits for the answer, and it may come."""
@@ -130,10 +146,20 @@ class ElfWatch:
         return _logged(place, Path(copy.origin), copy.finish)
 
 
+def _is_for_want_of_room(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return isinstance(error, CommandError) and error.code == "limit"
+
+
 def _logged(place: _Place, path: Path, function: Callable[[], _T | None]) -> _T | None:
     try:
         return function()
     except (OSError, ProgramError, CommandError) as error:
+        if _is_for_want_of_room(error):
+            if path in place.lacking:
+                return None
+            place.lacking.add(path)
         # Also the ELF files of other tools are in a folder; one that was named, or is ours, is one that is missed.
         is_missed = path == place.path or isinstance(error, CommandError)
         level = logging.WARNING if is_missed else logging.DEBUG

@@ -27,6 +27,8 @@ _log: Final = logging.getLogger(__name__)
 FLUSH_S: Final = 0.05
 SYNC_S: Final = 1.0
 RETRY_S: Final = 1.0
+# A slow disk takes a first event within some seconds; a service manager waits a minute and a half for the start.
+_LONGEST_BEGIN_S: Final = 20.0
 # A batch fits into the smallest allowed segment, and keeps the thread busy for milliseconds at most.
 BATCH_BYTES: Final = 512 * 1024
 
@@ -60,8 +62,7 @@ class DiskWriter:
     """Owns the writing side of a board's journal and core dump files.
 
     ``progress`` is set when the batch that is written next is over, whether the disk took it or not; then another event
-    takes its place. ``begun`` is set when the next start will know of this run: before, no position may be shown to
-    anybody, because a start after a kill would give it again. ``failure`` is why the journal is not written.
+    takes its place. ``failure`` is why the journal is not written.
 
     Args:
         journal: Open; this task closes it.
@@ -85,12 +86,23 @@ class DiskWriter:
         self._had_last_try = False
         self._lost: Lost | None = None
         self.progress = trio.Event()
-        self.begun = trio.Event()
+        self._begun = trio.Event()
         self.failure: OSError | None = None
 
     def watch(self, watcher: DiskWatcher) -> None:
         """Names who is told."""
         self._watcher = watcher
+
+    async def wait_begun(self) -> None:
+        """Waits until the next start will know of this run: no position is to be shown to anybody before.
+
+        A start after a kill would give it again. But a disk that takes nothing, not even a name, keeps nobody from
+        being served for long.
+        """
+        with trio.move_on_after(_LONGEST_BEGIN_S):
+            await self._begun.wait()
+            return
+        _log.error("journal not begun, after a kill positions are given again directory=%s", self._journal.directory)
 
     def append(self, entry: Entry) -> None:
         """Leaves an event for the journal."""
@@ -205,7 +217,7 @@ class DiskWriter:
         if needs_sync and error is None:
             self._last_sync = now
         if self._journal.has_begun:
-            self.begun.set()
+            self._begun.set()
         await self._operations.work(is_last=is_last_try)
         self._note_outcome(error)
         self._end_batch()

@@ -107,8 +107,9 @@ class Journal:
         recovery = self._recover(*self._open_last()) if segments or self._reserved.seq else _NOTHING_YET
         # The note of an orderly stop stays: until this run has begun, the next start is to tell what this one would.
         if self._reserved.seq and recovery.unwritten is None:
-            # Until there is an event of this run behind it.
-            self._reserved.hold(recovery.next_seq)
+            # Until there is an event of this run behind it. A disk that refuses it is asked again with each batch.
+            with contextlib.suppress(OSError):
+                self._reserved.hold(recovery.next_seq)
         return recovery
 
     def _open_last(self) -> tuple[Found | None, int]:
@@ -184,15 +185,17 @@ class Journal:
                 self._reserved.hold(first_seq)
                 self.has_begun = True
             raise
+        self._reserved.pass_by()
         self.has_begun = True
 
     def _append(self, frames: list[bytes], first_seq: int, first_at: int) -> None:
         size = sum(map(len, frames))
+        # First, because it makes room: somebody may have lowered the limit for that.
+        self._apply_retention(size)
         if not has_room(self.directory, self.limits.free_disk_percent):
             percent = self.limits.free_disk_percent
             why = f"less than {percent:g} % of the disk is free" if percent else os.strerror(errno.ENOSPC)
             raise OSError(errno.ENOSPC, why, str(self.directory))
-        self._apply_retention(size)
         if not self.segments or self.segments[-1].size_bytes + size > self.limits.segment_bytes:
             self._start_segment(first_seq, first_at)
         self._cut_torn_end()

@@ -51,6 +51,7 @@ class ReservedPositions:
         self._directory = directory
         self._access = access
         self._path: Path | None = None
+        self._is_needed = False
         self.seq = 0
         self.unwritten: Unwritten | None = None
 
@@ -71,6 +72,7 @@ class ReservedPositions:
                 path.unlink()
         if found:
             self.seq, self._path, self.unwritten = found[-1]
+            self._is_needed = True
 
     def hold(self, next_seq: int) -> None:
         """Reserves positions from *next_seq* on, the first one that the disk is still to take.
@@ -78,6 +80,7 @@ class ReservedPositions:
         Raises:
             OSError: it refuses even the name.
         """
+        self._is_needed = True
         if self.seq >= next_seq + _LEAST_RESERVED:
             return
         seq = next_seq + _RESERVED
@@ -104,9 +107,13 @@ class ReservedPositions:
         self._path = path
         sync_directory(self._directory)
 
+    def pass_by(self) -> None:
+        """The disk took an event that comes behind all that it refused: when that is durable, it says enough."""
+        self._is_needed = False
+
     def release(self) -> None:
-        """What the journal holds says enough by now. A disk that refuses it is asked again the next time."""
-        if self._path is not None:
+        """All that the disk took is durable. A disk that refuses to forget the name is asked again the next time."""
+        if self._path is not None and not self._is_needed:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
                 self._path, self.seq, self.unwritten = None, 0, None

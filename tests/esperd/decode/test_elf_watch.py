@@ -74,6 +74,20 @@ async def test_a_named_file_is_taken_once_even_if_it_was_written_just_now(watche
     assert watched.names == ["named.elf"]
 
 
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_what_there_was_no_room_for_is_taken_when_there_is(
+    watched: Watched, tmp_path: Path, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, is_named: bool
+) -> None:
+    path = build_elf(tmp_path / "build", 1)
+    watched.store.limit_bytes = 10
+    nursery.start_soon(watched.watch.run, (path if is_named else path.parent,))
+    await until(lambda: "ELF file not added" in caplog.text)
+    watched.store.limit_bytes = 1 << 30
+    assert await watched.next_name() == "app.elf"
+    assert caplog.text.count("ELF file not added") == 1
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_file_that_is_found_in_two_places_is_added_once(
     watched: Watched, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -187,14 +187,27 @@ async def test_a_run_has_begun_once_the_disk_takes_an_event_or_the_name_of_one(
     repair = break_disk(folder)
     writer.append(source.lines())
     await next_batch(writer)
-    assert not writer.begun.is_set()
+    with trio.move_on_after(0.1) as waiting:
+        await writer.wait_begun()
+    assert waiting.cancelled_caught
 
     repair()
     with limited_file_size(0):
         await next_batch(writer)
         assert refuses(writer)
-        assert writer.begun.is_set()
+        with trio.fail_after(0.1):
+            await writer.wait_begun()
     writer.close()
+
+
+async def test_a_disk_that_takes_not_even_a_name_keeps_nobody_from_being_served(
+    folder: JournalFolder, autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, _ = folder.open()
+    writer, _ = writer_for(journal)
+    with trio.fail_after(60):
+        await writer.wait_begun()
+    assert "journal not begun" in caplog.text
 
 
 async def test_hurry_is_no_reason_to_ask_a_disk_that_refuses_more_often(

@@ -1,5 +1,6 @@
 """A disk that refuses, and a kill meanwhile: no position is given twice."""
 
+import dataclasses
 import errno
 
 import pytest
@@ -103,6 +104,40 @@ def test_what_was_reserved_stays_until_events_behind_it_are_synced(folder: Journ
     append(journal, source.stop())
     journal.close()
     assert folder.open()[1].next_seq == source.next_seq
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_what_the_disk_took_before_it_refused_is_no_reason_to_give_it_up(
+    folder: JournalFolder, is_closed: bool
+) -> None:
+    source = run_in_order(folder)
+    journal, recovery = folder.open(segment_bytes=200)
+    source.next_seq = recovery.next_seq
+    append(journal, source.lines(2))
+    journal.limits = dataclasses.replace(journal.limits, free_disk_percent=FULL)
+    refuse(journal, source)
+    source.next_seq += 4 * SEQ_SKIP
+    # Only now that is synced: at the stop, or before the next segment, which the disk then refuses.
+    if is_closed:
+        journal.close()
+    else:
+        journal.limits = dataclasses.replace(journal.limits, free_disk_percent=0)
+        with limited_file_size(0), pytest.raises(OSError, match="File too large"):
+            append(journal, source.lines(20))
+
+    _, recovery = folder.open()
+
+    assert recovery.next_seq >= source.next_seq
+
+
+def test_a_lower_limit_makes_room_also_on_a_full_disk(folder: JournalFolder, source: EventSource) -> None:
+    journal, _ = folder.open(segment_bytes=1000)
+    for _ in range(20):
+        append(journal, source.lines(10))
+    journal.limits = dataclasses.replace(journal.limits, total_bytes=2000, free_disk_percent=FULL)
+    refuse(journal, source)
+    assert journal.size_bytes <= 2000
+    assert len(folder.segments) <= 4
 
 
 def test_readers_do_not_see_it(folder: JournalFolder) -> None:
