@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -212,3 +213,23 @@ async def test_an_answer_that_comes_when_the_port_is_another_one_is_not_for_that
     reasons = [closed.reason for closed in recorder.bodies(SessionClosed)]
     assert reasons == ["its settings were changed", "the daemon stops"]
     other.hang_up()
+
+
+async def test_too_many_open_files_are_no_reason_to_leave_a_device_and_end_nothing(
+    tmp_path: Path, links: dict[str, str]
+) -> None:
+    endpoint = parse_endpoint(links["device"])
+    claims = DeviceClaims(tmp_path, "b", Access())
+    (tmp_path / "boards/other").mkdir(parents=True)
+    (tmp_path / "boards/other/device").write_text(links["device"])
+    # The thread that looks is there before, and needs no file.
+    await claims.rival(endpoint)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.scandir(tmp_path)
+        rival = await claims.rival(endpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert rival is None
