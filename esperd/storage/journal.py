@@ -107,9 +107,12 @@ class Journal:
         recovery = self._recover(*self._open_last()) if segments or self._reserved.seq else _NOTHING_YET
         # The note of an orderly stop stays: until this run has begun, the next start is to tell what this one would.
         if self._reserved.seq and recovery.unwritten is None:
-            # Until there is an event of this run behind it. A disk that refuses it is asked again with each batch.
-            with contextlib.suppress(OSError):
+            # Until there is an event of this run behind it. A full disk that refuses it is asked again with each batch.
+            try:
                 self._reserved.hold(recovery.next_seq)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
         return recovery
 
     def _open_last(self) -> tuple[Found | None, int]:
