@@ -52,8 +52,8 @@ def _has_screen(output: Output) -> bool:
 
 def _run_viewer(arguments: Arguments, beginning: Beginning, output: Output) -> int:
     # Here, because one-shot commands must not wait for prompt_toolkit and asyncio to be imported.
-    from esperctl.viewer.connection.live import ReadingPlace  # noqa: PLC0415
-    from esperctl.viewer.run import ViewerOptions, run_viewer  # noqa: PLC0415
+    from esperctl.viewer.connection.live import ReadingPlace  # noqa: PLC0415 - see above
+    from esperctl.viewer.run import ViewerOptions, run_viewer  # noqa: PLC0415 - see above
 
     dump: DumpView | None = arguments.dump
     no_decode: bool = arguments.no_decode

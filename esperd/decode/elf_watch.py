@@ -154,16 +154,24 @@ def _is_for_want_of_room(error: Exception) -> bool:
 
 def _logged(place: _Place, path: Path, function: Callable[[], _T | None]) -> _T | None:
     try:
-        return function()
+        done = function()
     except (OSError, ProgramError, CommandError) as error:
-        if _is_for_want_of_room(error):
-            if path in place.lacking:
-                return None
+        if not _is_for_want_of_room(error):
+            place.lacking.discard(path)
+        elif path in place.lacking:
+            return None
+        else:
             place.lacking.add(path)
         # Also the ELF files of other tools are in a folder; one that was named, or is ours, is one that is missed.
         is_missed = path == place.path or isinstance(error, CommandError)
         level = logging.WARNING if is_missed else logging.DEBUG
         _log.log(level, "ELF file not added path=%s error=%s", path, error)
     except Exception as error:  # noqa: BLE001 - the supervision point of a file: it must not end the daemon
+        place.lacking.discard(path)
         _log.error("ELF file not added path=%s", path, exc_info=error)
+    else:
+        if done is None:
+            # Somebody else has added it.
+            place.lacking.discard(path)
+        return done
     return None

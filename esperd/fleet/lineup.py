@@ -101,13 +101,7 @@ class Lineup:
             _log.error("board not opened board=%s error=%s", name, error)
             self._tell_failure(str(error), f"board {name} was not opened; the next reload tries again")
             return
-        try:
-            board = self._fleet.launch(config, held, self._disks)
-        except BaseException:
-            # Else the lock would stay ours, and nobody could try again.
-            with trio.CancelScope(shield=True):
-                await held.held.aclose()
-            raise
+        board = self._fleet.launch(config, held, self._disks)
         # As at the start: no position is shown to anybody before it is on disk that this run began.
         await board.parts.disk.wait_begun()
         self._fleet.show(board, self._owners)

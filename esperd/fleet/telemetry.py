@@ -1,4 +1,4 @@
-"""Once a minute each board says how the daemon is doing; the one timer that runs while nothing happens."""
+"""Once a minute each board says how the daemon is doing."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -16,7 +16,7 @@ from esperd.decode.elf_store import ElfStore, sha256_of
 from esperd.decode.elf_watch import ElfWatch
 from esperd.simulation.scenarios import FIRMWARE_ELF
 from esperd.storage.files import Access
-from esperd.testing.elf_builds import build_elf, silent_file, unopened_terminal
+from esperd.testing.elf_builds import add_elf, build_elf, silent_file, unopened_terminal
 from esperd.testing.jobs import Jobs
 from esperd.testing.panic_jobs import Jobs as PanicJobs
 
@@ -86,6 +86,24 @@ async def test_what_there_was_no_room_for_is_taken_when_there_is(
     assert await watched.next_name() == "app.elf"
     assert caplog.text.count("ELF file not added") == 1
     nursery.cancel_scope.cancel()
+
+
+async def test_what_somebody_else_has_added_meanwhile_is_not_tried_again(
+    watched: Watched, tmp_path: Path, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = build_elf(tmp_path / "build", 1)
+    watched.store.limit_bytes = 10
+    ended = trio.Event()
+
+    async def watch() -> None:
+        await watched.watch.run((path,))
+        ended.set()
+
+    nursery.start_soon(watch)
+    await until(lambda: "ELF file not added" in caplog.text)
+    add_elf(ElfStore(watched.store.directory, 1 << 30, Access()), path)
+    with trio.fail_after(20):
+        await ended.wait()
 
 
 async def test_a_file_that_is_found_in_two_places_is_added_once(

@@ -19,35 +19,10 @@ from esperd.storage.coredump_files import (
 from esperd.storage.coredumps import CoredumpStore, RetentionLimits
 from esperd.storage.files import Access
 from esperd.system.clock import rfc3339
+from esperd.testing.coredumps import NOW, opened, record
 from esperd.testing.dumps import base64_lines, container
 
-NOW = "2026-03-01T00:00:00.000000Z"
 BEGAN_NS = 1_780_272_000 * 10**9
-
-
-def record(number: int, board: str = "b", **changes: object) -> CoredumpRecord:
-    fields: dict[str, object] = {
-        "id": f"{board}-{number}",
-        "board": board,
-        "generation": 1,
-        "boot": 1,
-        "started_at": f"2026-01-{number:02d}T00:00:00.000000Z",
-        "capture": "captured",
-        "end_reason": "end_marker",
-        "raw_bytes": 1000,
-        "raw_path": "",
-        "core_path": "",
-        "first_seq": number * 100,
-        "last_seq": number * 100 + 50,
-    }
-    return msgspec.convert({**fields, **changes}, CoredumpRecord)
-
-
-def opened(folder: Path, *boards: str, count: int = 50, total_bytes: int = 10**9) -> CoredumpStore:
-    store = CoredumpStore(folder, RetentionLimits(count, total_bytes), Access())
-    for board in boards or ("b",):
-        store.take(store.read(board, NOW)[0])
-    return store
 
 
 def keep(files: CoredumpFiles, dump: CoredumpRecord, lines: list[bytes], decoded: list[bytes]) -> None:
@@ -242,47 +217,6 @@ def test_a_removal_that_was_cut_keeps_its_number(tmp_path: Path) -> None:
 def test_ids_are_split_at_the_last_dash() -> None:
     assert split_id("usb-1-17") == ("usb-1", 17)
     assert [split_id(text) for text in ("b", "b-", "-1", "b-x", "b-1.removed", "b-²")] == [None] * 6
-
-
-# Retention ------------------------------------------------------------------------------------------------
-
-
-def ids(records: list[CoredumpRecord]) -> list[str]:
-    return [each.id for each in records]
-
-
-def test_the_oldest_decoded_go_first_and_the_undecoded_last(tmp_path: Path) -> None:
-    store = opened(tmp_path, count=2)
-    states = {1: "none", 2: "done", 3: "no_elf", 4: "failed", 5: "done", 6: "none"}
-    for number, state in states.items():
-        store.add(record(number, decode={"state": state}))
-
-    assert ids(store.over_limit("b")) == ["b-2", "b-4", "b-5", "b-1"]
-    assert ids(store.over_limit("b", keep=0)) == ["b-2", "b-4", "b-5", "b-1", "b-3", "b-6"]
-    assert ids(store.over_limit("b", keep=100)) == ["b-2", "b-4", "b-5", "b-1"]
-
-
-def test_pinned_and_arriving_dumps_and_the_newest_stay(tmp_path: Path) -> None:
-    store = opened(tmp_path, count=1)
-    store.add(record(1, pinned=True))
-    store.add(record(2, capture="capturing"))
-    store.add(record(3))
-    store.add(record(4))
-
-    # The fourth has just arrived: it must not go because old ones are pinned.
-    assert ids(store.over_limit("b")) == ["b-3"]
-    assert ids(store.over_limit("b", keep=0)) == ["b-3", "b-4"]
-
-
-def test_size_counts_too_and_each_board_for_itself(tmp_path: Path) -> None:
-    store = opened(tmp_path, "b", "c", total_bytes=2500)
-    for number in (1, 2, 3):
-        store.add(record(number))
-        store.add(record(number, "c", raw_bytes=100))
-
-    assert ids(store.over_limit("b")) == ["b-1"]
-    assert store.over_limit("c") == []
-    assert ids(store.records()) == ["b-1", "c-1", "b-2", "c-2", "b-3", "c-3"]
 
 
 # Writing --------------------------------------------------------------------------------------------------
